@@ -1,0 +1,218 @@
+--- One call of the API: its attempts, the pauses between them, its answer. A call never waits; who
+--- drives it (client.lua) waits.
+
+local core = require "gradient.core"
+local errors = require "gradient.errors"
+local retry = require "gradient.retry"
+
+---@class gradient.response
+---@field status integer
+---@field headers table<string, string>  names in lower case
+---@field request_id? string
+---@field ratelimit { limit: integer?, remaining: integer?, reset: integer? }
+---@field attempts integer  requests that were made, this answer's included
+---@field elapsed number  seconds from the first request to the whole answer
+
+---@class gradient.call
+---@field transfer userdata?  the attempt under way, or the one that has the answer
+---@field resume_at number?  when (core.now) the next attempt may start; nil while one is under way
+---@field over boolean  an answer or an error is there
+local call_methods = {}
+
+local call_metatable = { __name = "gradient.call", __index = call_methods }
+
+local max_error_body = 4096
+
+local call = {}
+
+--- A new call, due at once.
+---@param client table
+---@param request table  for core's client:send, and `max_retries`, `member` and `opener`
+---@param pace table?  see paginator.lua
+---@return gradient.call
+function call.new(client, request, pace)
+  return setmetatable({
+    client = client, request = request, pace = pace,
+    attempts = 0, over = false, started_at = core.now(), resume_at = 0,
+  }, call_metatable)
+end
+
+--- Ends what is under way and frees the answer.
+function call_methods:close()
+  if self.transfer then self.transfer:close() end
+  self.transfer = nil
+end
+
+call_metatable.__close = call_methods.close
+
+function call_methods:event(kind, fields)
+  local client = self.client
+  if not client.on_event then return end
+  fields.type, fields.attempt = kind, self.attempts
+  fields.method, fields.url = self.request.method, self.request.url
+  client.on_event(fields)
+end
+
+function call_methods:fail(fields)
+  fields.attempts = self.attempts
+  self:close()
+  self.over, self.resume_at = true, nil
+  self.error = errors.new(fields)
+  self:event("error", { error = self.error })
+end
+
+-- The beginning of the body without the token, nor the part of one that the limit would cut off.
+function call_methods:body_excerpt()
+  local margin = math.max(0, self.client.token_length - 1)
+  local body = self.transfer:body(max_error_body + margin)
+  local is_cut = #body == max_error_body + margin
+  body = self.client.redact(body)
+  return (is_cut and body:sub(1, -margin - 1) or body):sub(1, max_error_body)
+end
+
+-- What there is to say about an answer outside 2xx whose body does not say it.
+local function default_message(status, headers, body)
+  if status >= 300 and status < 400 and headers.location then
+    return "the server redirects to " .. headers.location .. ", which is not followed"
+  end
+  return body == "" and "the server gave no reason"
+    or "the server gave no reason that can be read"
+end
+
+-- The error that an answer outside 2xx stands for.
+function call_methods:answer_error(status, headers)
+  local redact, body = self.client.redact, self:body_excerpt()
+  local told = self.transfer:decode()
+  if type(told) ~= "table" then told = {} end
+  local function text(value)
+    return type(value) == "string" and value ~= "" and redact(value) or nil
+  end
+  return {
+    kind = errors.kind(status), status = status,
+    message = text(told.message) or redact(default_message(status, headers, body)),
+    id = text(told.id), request_id = text(told.request_id) or text(headers["x-request-id"]),
+    headers = redact(headers), body = body,
+    retry_after = retry.server_delay(status, headers, os.time()),
+  }
+end
+
+-- The error that no answer stands for.
+function call_methods:transfer_error(code, message)
+  local kind = (code == "timeout" or code == "closed") and code or "connection"
+  return { kind = kind, message = self.client.redact(message) }
+end
+
+-- Another attempt after a pause, or the end.
+function call_methods:retry_or_fail(fields, failure, now)
+  local delay = fields.retry_after or retry.backoff(self.attempts)
+  if self.attempts > self.request.max_retries or delay > retry.longest_delay
+    or not retry.is_worthwhile(self.request.method, failure) then
+    return self:fail(fields)
+  end
+  if self.pace and fields.status == 429 then self.pace.slow_down(now + delay) end
+  self:close()
+  self.resume_at = now + delay
+  self:event("retry", {
+    delay = delay, status = fields.status,
+    reason = fields.kind .. ": " .. fields.message,
+  })
+end
+
+--- Makes the next attempt.
+function call_methods:send()
+  local transfer, code, message = self.client.core:send(self.request)
+  self.resume_at = nil
+  if not transfer then return self:fail{ kind = code, message = message } end
+  self.transfer, self.attempts = transfer, self.attempts + 1
+  self.sent_at = core.now()
+  self.driven_at = self.sent_at
+  self:event("request", {})
+end
+
+-- The transfer has ended one way or another.
+function call_methods:conclude(now, status, headers_or_code, message, sent)
+  if not status then
+    -- libcurl counts the time in which the program did not come back to us, too
+    if headers_or_code == "timeout" and self.neglected then
+      self:close()
+      self.neglected, self.attempts, self.resume_at = nil, self.attempts - 1, now
+      return
+    end
+    return self:retry_or_fail(self:transfer_error(headers_or_code, message),
+      { code = headers_or_code, sent = sent }, now)
+  end
+  self:event("response", {
+    status = status, elapsed = now - self.sent_at,
+    request_id = self.client.redact(headers_or_code["x-request-id"]),
+  })
+  if status >= 200 and status < 300 then
+    self.over, self.status, self.headers, self.ended_at = true, status, headers_or_code, now
+    return
+  end
+  self:retry_or_fail(self:answer_error(status, headers_or_code),
+    { status = status, headers = headers_or_code }, now)
+end
+
+--- Takes note of what has come, without waiting.
+---@param now number  core.now()
+function call_methods:look(now)
+  if self.over then return end
+  if self.client.closed then
+    self:fail{ kind = "closed", message = "the client was closed" }
+  elseif self.transfer then
+    local status, headers_or_code, message, sent = self.transfer:result()
+    if status or headers_or_code then
+      self:conclude(now, status, headers_or_code, message, sent)
+    end
+  end
+end
+
+local function ratelimit(headers)
+  local function integer(name)
+    local text = headers["ratelimit-" .. name]
+    return text and text:find("^%d+$") and math.tointeger(tonumber(text)) or nil
+  end
+  return { limit = integer "limit", remaining = integer "remaining", reset = integer "reset" }
+end
+
+-- A body that is not what was promised.
+function call_methods:decode_error(message)
+  local headers, redact = self.headers, self.client.redact
+  local content_type = headers["content-type"]
+  if content_type and not content_type:find("json", 1, true) then
+    message = ("the answer is %s, not JSON: %s"):format(content_type, message)
+  end
+  return {
+    kind = "decode", message = redact(message), status = self.status,
+    request_id = redact(headers["x-request-id"]), headers = redact(headers),
+    body = self:body_excerpt(),
+  }
+end
+
+--- The outcome of a call that is over; once.
+---@return table? answer, gradient.response|gradient.error response
+function call_methods:outcome()
+  if self.error then return nil, self.error end
+  local request, headers = self.request, self.headers
+  local answer, message = self.transfer:decode(self.client.keep_nulls, request.member,
+    request.opener)
+  if answer == nil then
+    self:fail(self:decode_error(message))
+    return nil, self.error
+  end
+  local promised = request.member and answer[request.member]
+  if request.opener == "[" and type(promised) ~= "table" then
+    answer[request.member] = {} -- an empty list may come as null, or not at all
+  elseif request.opener == "{" and type(promised) ~= "table" then
+    self:fail(self:decode_error(("the answer has no object '%s'"):format(request.member)))
+    return nil, self.error
+  end
+  self:close()
+  return answer, {
+    status = self.status, headers = headers, request_id = headers["x-request-id"],
+    ratelimit = ratelimit(headers), attempts = self.attempts,
+    elapsed = self.ended_at - self.started_at,
+  }
+end
+
+return call

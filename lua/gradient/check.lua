@@ -1,0 +1,161 @@
+--- Checks of what a program hands in. A mistake in it raises at the program's own line: `level` is
+--- always the one that `error` would need in the function that calls the check.
+
+local check = {}
+
+local function sorted_names(fields)
+  local names = {}
+  for name in pairs(fields) do names[#names + 1] = name end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+-- What stands for a value in a message. Strings stay out of it: one of them may be the token.
+local function describe(value)
+  local kind = type(value)
+  if kind == "number" then return tostring(value) end
+  if kind == "nil" then return "nil" end
+  if value == "" then return "an empty string" end
+  return "a " .. kind
+end
+
+--- The kinds of value: each is {what it must be, function(value) → the value to use, or nil}.
+
+check.integer = { "a whole number from 1", function(value)
+  local integer = math.type(value) and math.tointeger(value)
+  return integer and integer >= 1 and integer or nil
+end }
+
+check.count = { "a whole number from 0", function(value)
+  local integer = math.type(value) and math.tointeger(value)
+  return integer and integer >= 0 and integer or nil
+end }
+
+check.seconds = { "a positive number of seconds", function(value)
+  return math.type(value) and value > 0 and value or nil
+end }
+
+check.boolean = { "true or false", function(value)
+  if type(value) == "boolean" then return value end
+end }
+
+check.string = { "a string without control characters", function(value)
+  return type(value) == "string" and not value:find("%c") and value or nil
+end }
+
+check.token = { "a non-empty string without spaces and control characters", function(value)
+  return type(value) == "string" and value:find("^[\x21-\x7e]+$") and value or nil
+end }
+
+--- A part of a path. "." and ".." would lead to another path.
+check.id = { "a non-empty string (not '.' or '..')", function(value)
+  return type(value) == "string" and value ~= "" and value ~= "." and value ~= ".."
+    and not value:find("%c") and value or nil
+end }
+
+check.ids = { "a sequence of non-empty strings", function(value)
+  if type(value) ~= "table" then return nil end
+  local count = 0
+  for _ in pairs(value) do count = count + 1 end
+  for position = 1, count do
+    if type(value[position]) ~= "string" or value[position] == "" then return nil end
+  end
+  return value
+end }
+
+check.callable = { "a function", function(value)
+  local metatable = getmetatable(value)
+  local callable = type(value) == "function" or type(metatable) == "table" and metatable.__call
+  return callable and value or nil
+end }
+
+check.table = { "a table", function(value)
+  return type(value) == "table" and value or nil
+end }
+
+-- Set by the client itself; a second one, or another one, would break the request or the promise
+-- about the token.
+local reserved = {
+  authorization = "use the option 'token'", host = "use the option 'base_url'",
+  ["content-length"] = "libcurl sets it", ["transfer-encoding"] = "libcurl sets it",
+  connection = "libcurl sets it", expect = "libcurl sets it",
+}
+
+--- Header fields: a table of name → value (string or number).
+check.headers = { "a table of header names and values", function(value)
+  if type(value) ~= "table" then return nil end
+  local headers = {}
+  for name, content in pairs(value) do
+    if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+      return nil, "a header's name must be a string of letters, digits and -"
+    end
+    if reserved[name:lower()] then
+      return nil, ("header '%s' cannot be set: %s"):format(name, reserved[name:lower()])
+    end
+    if math.type(content) then content = tostring(content) end
+    if type(content) ~= "string" or content:find("[%z\1-\8\10-\31\127]") then
+      return nil, ("header '%s' must be a string without control characters"):format(name)
+    end
+    headers[name:lower()] = content
+  end
+  return headers
+end }
+
+local function is_query_value(value)
+  return type(value) == "string" or math.type(value) or type(value) == "boolean"
+end
+
+--- Query parameters: a table of name → string, number, boolean, or a sequence of these.
+check.query = { "a table of query parameters", function(value)
+  if type(value) ~= "table" then return nil end
+  for name, content in pairs(value) do
+    if type(name) ~= "string" or name == "" then
+      return nil, "a query parameter's name must be a non-empty string"
+    end
+    for _, item in ipairs(type(content) == "table" and content or { content }) do
+      if not is_query_value(item) then
+        return nil, ("query parameter '%s' must be a string, number or boolean, or a sequence of"
+          .. " these"):format(name)
+      end
+    end
+  end
+  return value
+end }
+
+--- One value.
+---@param what string  what it is called: "parameter 'page'"
+---@param kind table  one of the kinds above
+---@param level integer
+function check.value(what, value, kind, level)
+  local good, complaint = kind[2](value)
+  if good == nil then
+    complaint = complaint or ("%s must be %s, not %s"):format(what, kind[1], describe(value))
+    error(complaint, level + 1)
+  end
+  return good
+end
+
+--- A table of named values; returns a checked copy.
+---@param what string  what one is called: "parameter"
+---@param fields table?  nil counts as empty
+---@param kinds table<string, table>  the names that are allowed
+---@param level integer
+---@return table<string, any>
+function check.fields(what, fields, kinds, level)
+  local checked = {}
+  if fields == nil then return checked end
+  if type(fields) ~= "table" then
+    error(("the %ss must be in a table, not in %s"):format(what, describe(fields)), level + 1)
+  end
+  for name, value in pairs(fields) do
+    local kind = kinds[name]
+    if not kind then
+      error(("unknown %s '%s' (expected %s)"):format(what, tostring(name), sorted_names(kinds)),
+        level + 1)
+    end
+    checked[name] = check.value(("%s '%s'"):format(what, name), value, kind, level + 1)
+  end
+  return checked
+end
+
+return check

@@ -1,0 +1,87 @@
+--- Texts for people: short names, numbers, times.
+
+local format = {}
+
+-- What a terminal may take as a command, or what turns the direction of a line: DEL and the C1
+-- controls (in UTF-8), line and paragraph separators, bidirectional controls.
+local invisible = { "[%c\127]", "\xC2[\x80-\x9F]", "\xD8\x9C", "\xE2\x80[\x8E\x8F\xA8-\xAE]",
+  "\xE2\x81[\xA6-\xA9]" }
+
+--- Text that is safe on a terminal, in one line: what comes from a server is not trusted.
+---@param text string
+---@return string
+function format.clean(text)
+  if not text:find("[%c\127-\xFF]") then return text end
+  text = text:gsub("%s", " ")
+  if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", "?") end
+  for _, pattern in ipairs(invisible) do text = text:gsub(pattern, "?") end
+  return text
+end
+
+--- Any value of a JSON object as safe text; "-" where there is none.
+function format.text(value)
+  if value == nil or value == "" then return "-" end
+  return format.clean(tostring(value))
+end
+
+function format.width(text)
+  return utf8.len(text) or #text
+end
+
+--- At most `width` characters of the text; that it was cut can be seen.
+function format.cut(text, width)
+  if format.width(text) <= width then return text end
+  return text:sub(1, utf8.offset(text, math.max(width, 1)) - 1) .. "…"
+end
+
+--- "BATCH_JOB_PHASE_RUNNING", "BATCH_JOB_PHASE_" → "running"
+function format.short(value, prefix)
+  if type(value) ~= "string" then return "-" end
+  return format.text((value:gsub("^" .. prefix, ""):gsub("_", " "):lower()))
+end
+
+--- 1234567 or "1234567" → "1,234,567"; anything else as it is.
+function format.thousands(number)
+  local sign, digits = tostring(number):match("^(%-?)(%d+)$")
+  if not digits then return format.text(number) end
+  return sign .. (digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
+end
+
+local byte_units = { "B", "kB", "MB", "GB", "TB", "PB" }
+
+--- 1234567 or "1234567" → "1.2 MB"; anything else as it is.
+function format.bytes(number)
+  local count = tonumber(number)
+  if not count then return format.text(number) end
+  local unit = 1
+  while count >= 999.5 and unit < #byte_units do
+    count, unit = count / 1000, unit + 1
+  end
+  return (unit > 1 and count < 9.95 and "%.1f %s" or "%.0f %s"):format(count, byte_units[unit])
+end
+
+local time_units = { { 86400, "d" }, { 3600, "h" }, { 60, "m" }, { 1, "s" } }
+
+--- Seconds → "12 d"; the largest unit only.
+function format.age(seconds)
+  if not seconds then return "-" end
+  for _, unit in ipairs(time_units) do
+    if seconds >= unit[1] then return ("%d %s"):format(seconds // unit[1], unit[2]) end
+  end
+  return "now"
+end
+
+--- Seconds → "12:34", from 100 minutes on as an age.
+function format.clock(seconds)
+  if not seconds then return "-" end
+  if seconds >= 6000 then return format.age(seconds) end
+  return ("%d:%02d"):format(seconds // 60, seconds // 1 % 60)
+end
+
+--- What is done of a whole (0 to 1) as a bar.
+function format.bar(share, width)
+  local full = math.floor(share * width + 0.5)
+  return ("█"):rep(full) .. ("░"):rep(width - full)
+end
+
+return format

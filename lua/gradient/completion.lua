@@ -1,0 +1,57 @@
+--- Waits until an indexing job is over.
+
+local check = require "gradient.check"
+local core = require "gradient.core"
+local enums = require "gradient.enums"
+local errors = require "gradient.errors"
+
+local default_poll_interval = 5
+
+---@class gradient.completion_settings
+---@field poll_interval? number  seconds between two looks, default 5
+---@field timeout? number  seconds in all; default: none
+---@field on_progress? fun(job: gradient.job)  called after each look
+
+local setting_kinds = {
+  poll_interval = check.seconds, timeout = check.seconds, on_progress = check.callable,
+}
+
+local function failed(answer, response)
+  local job = answer.job
+  return nil, errors.new{
+    kind = "job_failed", job = job, attempts = response.attempts,
+    message = ("indexing job %s ended with %s"):format(job.uuid, job.phase),
+  }
+end
+
+local function timed_out(uuid, seconds, job, attempts)
+  return nil, errors.new{
+    kind = "timeout", job = job, attempts = attempts,
+    message = ("indexing job %s is not over after %g seconds"):format(uuid, seconds),
+  }
+end
+
+--- wait_for_completion for a resource with `retrieve`.
+return function(resource, get_client)
+  return function(uuid, settings, options)
+    uuid = check.value("the uuid", uuid, check.id, 2)
+    settings = check.fields("setting", settings, setting_kinds, 2)
+    local client = get_client(2)
+    local deadline = core.now() + (settings.timeout or math.huge)
+    local job
+    while true do
+      local answer, response = resource.retrieve(uuid, options)
+      if not answer then
+        response.job = job
+        return nil, response
+      end
+      job = answer.job
+      if settings.on_progress then settings.on_progress(job) end
+      if job.phase == enums.phase.SUCCEEDED then return answer, response end
+      if enums.is_finished(job) then return failed(answer, response) end
+      local left = deadline - core.now()
+      if left <= 0 then return timed_out(uuid, settings.timeout, job, response.attempts) end
+      client:sleep(math.min(settings.poll_interval or default_poll_interval, left))
+    end
+  end
+end

@@ -1,0 +1,63 @@
+--- The error value: what the outside world did, as a table that prints as one sentence.
+
+---@alias gradient.error_kind
+---| "bad_request"           # HTTP 400
+---| "authentication"        # HTTP 401, or no token
+---| "permission_denied"     # HTTP 403
+---| "not_found"             # HTTP 404
+---| "conflict"              # HTTP 409
+---| "unprocessable_entity"  # HTTP 422
+---| "rate_limit"            # HTTP 429
+---| "server"                # HTTP 500 and above
+---| "status"                # any other status outside 2xx
+---| "timeout"               # no complete answer in time
+---| "connection"            # DNS, refused, reset, TLS, cut short, over max_body
+---| "decode"                # 2xx, but not the JSON that was promised
+---| "closed"                # the client was closed
+---| "job_failed"            # wait_for_completion: the job ended otherwise than with SUCCEEDED
+
+---@class gradient.error
+---@field kind gradient.error_kind
+---@field message string
+---@field attempts integer  requests that were made
+---@field status? integer  HTTP status
+---@field id? string  the API's own name for the error
+---@field request_id? string
+---@field headers? table<string, string>  of the answer, names in lower case
+---@field body? string  at most 4 KiB of it
+---@field retry_after? number  seconds for which the server asked to be left alone
+---@field job? gradient.job  wait_for_completion: as it was last seen
+
+local errors = {}
+
+local kind_of_status = {
+  [400] = "bad_request", [401] = "authentication", [403] = "permission_denied",
+  [404] = "not_found", [409] = "conflict", [422] = "unprocessable_entity", [429] = "rate_limit",
+}
+
+---@param status integer  outside 2xx
+---@return gradient.error_kind
+function errors.kind(status)
+  return kind_of_status[status] or status >= 500 and "server" or "status"
+end
+
+local error_metatable = { __name = "gradient.error" }
+
+function error_metatable:__tostring()
+  local details = {}
+  if self.status then details[#details + 1] = ("HTTP %d"):format(self.status) end
+  details[#details + 1] = self.id
+  if self.request_id then details[#details + 1] = "request " .. self.request_id end
+  if self.attempts > 1 then details[#details + 1] = ("%d attempts"):format(self.attempts) end
+  local text = self.kind .. ": " .. self.message
+  if #details > 0 then text = ("%s (%s)"):format(text, table.concat(details, ", ")) end
+  return text
+end
+
+---@param fields table  see gradient.error
+---@return gradient.error
+function errors.new(fields)
+  return setmetatable(fields, error_metatable)
+end
+
+return errors

@@ -1,0 +1,207 @@
+--- Pages, and the items on them, of any list that is numbered in pages. Knows no endpoint.
+
+local paginator = {}
+
+-- An item that moves to a later page, because others are created meanwhile, is recognized by its
+-- uuid. At least this many uuids are remembered, and at most twice as many: the memory of a walk
+-- through a million items stays flat.
+local remembered = 4096
+
+---@class gradient.iteration
+local iteration_methods = {}
+
+local iteration_metatable = { __name = "gradient.iteration", __index = iteration_methods }
+
+-- How fast the requests of one iteration may go: not before `resume_at` (core.now), and not more
+-- than `window` at once. A server that says "too many requests" means all of them.
+local function new_pace(prefetch)
+  local pace = { resume_at = -math.huge, window = math.max(prefetch, 1) }
+  function pace.slow_down(resume_at)
+    if resume_at > pace.resume_at then
+      pace.window = math.max(1, pace.window // 2)
+      pace.resume_at = resume_at
+    end
+  end
+  return pace
+end
+
+-- Makes the call for a page, at `position` of those under way.
+function iteration_methods:request_page(number, position)
+  local call, problem = self.request(number, self.pace)
+  if not call then self:fail(problem) end
+  call.number = number
+  table.insert(self.calls, position, call)
+end
+
+-- Sends requests for further pages, as many as are wished and known to exist.
+function iteration_methods:request_further()
+  local following = self.number + #self.calls + 1
+  while #self.calls < self.prefetch and following <= self.last_page do
+    self:request_page(following, #self.calls + 1)
+    following = following + 1
+  end
+  if #self.calls > 0 then self.client:start(self.calls, self.pace) end
+end
+
+--- Ends what is under way.
+function iteration_methods:close()
+  self.finished = true
+  for _, call in ipairs(self.calls) do call:close() end
+  self.calls = {}
+end
+
+function iteration_methods:fail(problem)
+  self:close()
+  error(problem, 0)
+end
+
+-- The answer to the first call under way, which stays there.
+function iteration_methods:await_page()
+  if #self.calls == 0 then self:request_page(self.number + 1, 1) end
+  local call = self.calls[1]
+  self.client:drive(call, self.calls, self.pace)
+  local page, response = call:outcome()
+  if not page then self:fail(response) end
+  return page, response, call
+end
+
+--- The next page; nil after the last. Raises the error value when it cannot be had.
+---@return table? page, gradient.response? response
+function iteration_methods:next_page()
+  if self.finished then return nil end
+  local page, response, call = self:await_page()
+  if self:is_outdated(page, call) then
+    table.remove(self.calls, 1)
+    self:request_page(call.number, 1)
+    page, response, call = self:await_page()
+  end
+  table.remove(self.calls, 1)
+  self.number, self.ended_at = call.number, call.ended_at
+  self.pace.window = math.min(self.pace.window + 1, math.max(self.prefetch, 1))
+  if self:is_last(page) then
+    self:close()
+  else
+    self:request_further()
+  end
+  return page, response
+end
+
+-- A field of what may be no table at all.
+local function field(value, name)
+  if type(value) == "table" then return value[name] end
+end
+
+local function total_of(page)
+  local total = field(page.meta, "total")
+  return math.type(total) == "integer" and total or nil
+end
+
+-- Pages that travel at the same time are not answered in their order. One that was answered before
+-- its predecessor, from a list that was shorter then, leaves out what has moved across the border
+-- between the two in the meantime; it has to be asked for again.
+function iteration_methods:is_outdated(page, call)
+  local total = total_of(page)
+  return total and self.total and total < self.total and call.sent_at < self.ended_at
+end
+
+-- The page number in a link; the link itself is never followed.
+local function page_number(link)
+  return type(link) == "string" and math.tointeger(tonumber(link:match("[?&]page=(%d+)"))) or nil
+end
+
+-- What the page says about those behind it: the number of the last one, or at least of one more.
+local function announced_page(page, number)
+  local pages = field(page.meta, "pages")
+  if math.type(pages) == "integer" then return pages end
+  local links = field(page.links, "pages")
+  local following = field(links, "next")
+  if type(following) ~= "string" or following == "" then return number end
+  return page_number(field(links, "last")) or page_number(following) or number + 1
+end
+
+function iteration_methods:is_last(page)
+  local items = page[self.member]
+  self.items = self:unseen(items)
+  if #items == 0 then return true end
+  self.last_page = announced_page(page, self.number)
+  if self.last_page <= self.number then return true end
+  return self:is_repetition(page, #items)
+end
+
+-- Does this page bring only what was there before? New items push old ones to later pages, but not
+-- more of them than the list has grown by; beyond that, the server goes round in circles.
+function iteration_methods:is_repetition(page, count)
+  local total = total_of(page)
+  self.shifted = self.shifted + math.max(0, (total or 0) - (self.total or total or 0))
+  self.total = total
+  local repeated = count - #self.items
+  local explained = repeated <= self.shifted
+  self.shifted = math.max(0, self.shifted - repeated)
+  return #self.items == 0 and not explained
+end
+
+-- The items that have not been seen on an earlier page.
+function iteration_methods:unseen(items)
+  local fresh = {}
+  for _, item in ipairs(items) do
+    local uuid = field(item, "uuid")
+    if type(uuid) ~= "string" then
+      fresh[#fresh + 1] = item
+    elseif not (self.recent[uuid] or self.older[uuid]) then
+      fresh[#fresh + 1] = item
+      self.recent[uuid] = true
+      self.recent_count = self.recent_count + 1
+      if self.recent_count == remembered then
+        self.older, self.recent, self.recent_count = self.recent, {}, 0
+      end
+    end
+  end
+  return fresh
+end
+
+local function new_iteration(client, request, settings)
+  return setmetatable({
+    client = client, request = request, prefetch = settings.prefetch, member = settings.member,
+    pace = new_pace(settings.prefetch), calls = {}, finished = false,
+    number = settings.first - 1, -- of the page that was delivered last
+    recent = {}, older = {}, recent_count = 0, shifted = 0,
+  }, iteration_metatable)
+end
+
+iteration_metatable.__close = iteration_methods.close
+
+--- Every page, as a generic-for iterator of page, response.
+---@param client table
+---@param request fun(number: integer, pace: table): table?, table?  makes the call for a page
+---@param settings table  first (page number), prefetch, member, filter
+function paginator.pages(client, request, settings)
+  local iteration = new_iteration(client, request, settings)
+  return function() return iteration:next_page() end, nil, nil, iteration
+end
+
+local function passes(item, filter)
+  for name, value in pairs(filter) do
+    if field(item, name) ~= value then return false end
+  end
+  return true
+end
+
+--- Every item of every page once, as a generic-for iterator. Arguments as for pages.
+function paginator.each(client, request, settings)
+  local iteration = new_iteration(client, request, settings)
+  local items, position = {}, 0
+  local function following()
+    while true do
+      position = position + 1
+      local item = items[position]
+      if item ~= nil and passes(item, settings.filter) then return item end
+      if item == nil then
+        if not iteration:next_page() then return nil end
+        items, position = iteration.items, 0
+      end
+    end
+  end
+  return following, nil, nil, iteration
+end
+
+return paginator

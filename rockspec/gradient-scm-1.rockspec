@@ -1,0 +1,53 @@
+rockspec_format = "3.0"
+package = "gradient"
+version = "scm-1"
+source = {
+  -- The project has no public address yet: `luarocks make` builds the checkout at hand.
+  url = "git+file://.",
+}
+description = {
+  summary = "DigitalOcean Gradient AI indexing jobs, from Lua",
+  detailed = [[
+    A client for the indexing jobs of DigitalOcean's Gradient AI platform: a C core over libcurl
+    that decodes the answers, iterators over all pages, retries, and no blocking of event loops.
+  ]],
+  license = "MIT",
+}
+dependencies = {
+  "lua >= 5.4",
+  "lua-cjson >= 2.1",
+}
+external_dependencies = {
+  -- Not by its header: on Debian that is where compilers look, but LuaRocks does not.
+  CURL = { library = "curl" },
+}
+build = {
+  type = "builtin",
+  modules = {
+    ["gradient.core"] = {
+      sources = { "src/core.c", "src/client.c", "src/transfer.c", "src/json.c" },
+      defines = { "_GNU_SOURCE" },
+      libdirs = { "$(CURL_LIBDIR)" },
+      libraries = { "curl", "pthread", "dl" },
+    },
+    ["gradient"] = "lua/gradient/init.lua",
+    ["gradient.call"] = "lua/gradient/call.lua",
+    ["gradient.check"] = "lua/gradient/check.lua",
+    ["gradient.client"] = "lua/gradient/client.lua",
+    ["gradient.completion"] = "lua/gradient/completion.lua",
+    ["gradient.enums"] = "lua/gradient/enums.lua",
+    ["gradient.errors"] = "lua/gradient/errors.lua",
+    ["gradient.indexing_jobs"] = "lua/gradient/indexing_jobs.lua",
+    ["gradient.paginator"] = "lua/gradient/paginator.lua",
+    ["gradient.resource"] = "lua/gradient/resource.lua",
+    ["gradient.retry"] = "lua/gradient/retry.lua",
+    ["gradient.timestamp"] = "lua/gradient/timestamp.lua",
+    ["gradient.types"] = "lua/gradient/types.lua",
+    ["gradient.wait.cqueues"] = "lua/gradient/wait/cqueues.lua",
+    ["gradient.wait.luv"] = "lua/gradient/wait/luv.lua",
+  },
+}
+test = {
+  type = "command",
+  command = "make specs",
+}

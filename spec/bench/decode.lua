@@ -1,0 +1,178 @@
+--- What decoding costs, next to lua-cjson and next to the floor (decode_floor.c): CPU time, medians
+-- of interleaved runs in this process, with the collector at work as in any program.
+--
+--   LUA_CPATH='build/?.so;;' lua5.4 spec/bench/decode.lua
+--
+-- Prints a table, and fails if a bound is not met.
+
+local core = require "gradient.core"
+local cjson = require "cjson"
+local floor = require "decode_floor"
+
+local PAGES = 24 -- all different, so that no string of the next page is there already
+local random, clock = math.random, os.clock
+
+--- Pages of jobs
+
+local function pick(list)
+  return list[random(#list)]
+end
+
+local function uuid()
+  return ("%08x-%04x-4%03x-a%03x-%012x"):format(random(0, 0xffffffff), random(0, 0xffff),
+    random(0, 0xfff), random(0, 0xfff), random(0, 0xffffffffffff))
+end
+
+local function date()
+  return ("2024-%02d-%02dT%02d:%02d:%02dZ"):format(random(12), random(28), random(0, 23),
+    random(0, 59), random(0, 59))
+end
+
+-- Most jobs succeed, and fail with few items or none.
+local PHASES = { "SUCCEEDED", "SUCCEEDED", "SUCCEEDED", "SUCCEEDED", "SUCCEEDED", "FAILED",
+  "RUNNING", "CANCELLED" }
+local STATUSES = { "COMPLETED", "COMPLETED", "COMPLETED", "COMPLETED", "PARTIAL", "FAILED",
+  "IN_PROGRESS", "NO_CHANGES" }
+
+local function job(knowledge_base)
+  local sources = {}
+  for i = 1, random(3) do sources[i] = '"' .. uuid() .. '"' end
+  return ('{"completed_datasources":%d,"created_at":"%s","data_source_uuids":[%s],' ..
+    '"finished_at":"%s","knowledge_base_uuid":"%s","phase":"BATCH_JOB_PHASE_%s",' ..
+    '"started_at":"%s","status":"INDEX_JOB_STATUS_%s","tokens":%d,"total_datasources":%d,' ..
+    '"total_items_failed":"%d","total_items_indexed":"%d","total_items_skipped":"%d",' ..
+    '"updated_at":"%s","uuid":"%s"}'):format(#sources, date(), table.concat(sources, ","), date(),
+    knowledge_base, pick(PHASES), date(), pick(STATUSES), random(0, 1000000), #sources,
+    pick { 0, 0, 0, random(30) }, random(5000), pick { 0, 0, 0, random(100) }, date(), uuid())
+end
+
+-- The bytes of an answer with so many jobs, and with links and meta as in an answer if that many.
+local function page(size, envelope)
+  local jobs, knowledge_bases = {}, { uuid(), uuid(), uuid() }
+  for i = 1, size do jobs[i] = job(pick(knowledge_bases)) end
+  local text = '{"jobs":[' .. table.concat(jobs, ",") .. "]"
+  if envelope then
+    local url = "https://api.digitalocean.com/v2/gen-ai/indexing_jobs?page=%d&per_page=200"
+    text = text .. (',"links":{"pages":{"last":"%s","next":"%s"}},' ..
+      '"meta":{"page":1,"pages":5,"total":1000}'):format(url:format(5), url:format(2))
+  end
+  return text .. "}"
+end
+
+--- Measuring
+
+local function median(list)
+  table.sort(list)
+  return list[#list // 2 + 1]
+end
+
+local function apply(f) return f() end
+
+-- Seconds of CPU time that f takes for all of these arguments, garbage included.
+local function cost(f, arguments)
+  collectgarbage()
+  local start = clock()
+  for i = 1, #arguments do f(arguments[i]) end
+  return clock() - start
+end
+
+-- The medians of so many rounds, in each of which every contestant has its turn.
+local function compare(rounds, contestants)
+  local costs, medians = {}, {}
+  for i = 1, #contestants do costs[i] = {} end
+  for round = 1, rounds do
+    for i, contestant in ipairs(contestants) do
+      costs[i][round] = cost(contestant[1], contestant[2])
+    end
+  end
+  for i = 1, #contestants do medians[i] = median(costs[i]) end
+  return table.unpack(medians)
+end
+
+local failures = 0
+
+local function report(what, ours, peer, bound)
+  local met = ours / peer <= bound
+  if not met then failures = failures + 1 end
+  print(("%-46s %10.2f %10.2f %8.3f %7.2f  %s"):format(what, ours * 1e6, peer * 1e6, ours / peer,
+    bound, met and "met" or "NOT MET"))
+end
+
+-- Whether two values are the same all the way down; a floor that makes less is none.
+local function same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then return rawequal(a, b) end
+  for key, value in next, a do
+    if not same(value, b[key]) then return false end
+  end
+  for key in next, b do
+    if a[key] == nil then return false end
+  end
+  return true
+end
+
+-- The texts, and for each a function that makes its value without parsing.
+local function with_floors(texts)
+  local floors = {}
+  for i, text in ipairs(texts) do
+    local value = assert(core.decode(text))
+    floors[i] = floor.compile(value)
+    if i == 1 then assert(same(floors[i](), value), "the floor makes something else") end
+  end
+  return texts, floors
+end
+
+--- The rows
+
+local function decode_jobs(text)
+  return core.decode(text, false, "jobs", "[")
+end
+
+local function page_of_200()
+  local texts = {}
+  for i = 1, PAGES do texts[i] = page(200, true) end
+  local _, floors = with_floors(texts)
+  local ours, peer, least = compare(41,
+    { { decode_jobs, texts }, { cjson.decode, texts }, { apply, floors } })
+  report(("200 jobs, %d KB: lua-cjson"):format(#texts[1] // 1000), ours / PAGES, peer / PAGES, 0.60)
+  report("200 jobs: the floor", ours / PAGES, least / PAGES, 1.35)
+end
+
+-- Cost a job, next to what making its tables costs in a body of the same size: what differs between
+-- sizes (names that are new each time, fresh memory, the collector's work) is in both.
+local function bodies_of(size)
+  local texts = {}
+  for i = 1, math.max(1, 4000 // size) do texts[i] = page(size) end
+  local _, floors = with_floors(texts)
+  local rounds = size < 10000 and 21 or 5
+  local ours, least = compare(rounds, { { decode_jobs, texts }, { apply, floors } })
+  report(("a job of %d: the floor"):format(size), ours / size / #texts, least / size / #texts, 1.35)
+end
+
+-- Cost of a text, next to ten with a tenth of its units: the same, but for the machine's caches.
+-- Each so many times, to take long enough for the clock.
+local function growth(what, text_of, units, times)
+  local large, small = {}, {}
+  for i = 1, times do large[i] = text_of(units) end
+  for i = 1, 10 * times do small[i] = text_of(units // 10) end
+  local ours, peer = compare(5, { { core.decode, large }, { core.decode, small } })
+  report(what .. ": ten of a tenth", ours / times, peer / times, 3)
+end
+
+local function names(count)
+  local members = {}
+  for i = 1, count do members[i] = ('"name_%d":1'):format(i) end
+  return "{" .. table.concat(members, ",") .. "}"
+end
+
+math.randomseed(6)
+print(("%-46s %10s %10s %8s %7s"):format("decoding: to what it is compared", "ours, µs", "peer, µs",
+  "ratio", "bound"))
+page_of_200()
+for _, size in ipairs { 1, 10, 100, 1000, 10000, 100000 } do bodies_of(size) end
+growth("a string of 10 MB", function(n) return '"' .. ("x"):rep(n) .. '"' end, 10000000, 1)
+growth("1,000,000 escapes", function(n) return '"' .. ("\\n"):rep(n) .. '"' end, 1000000, 1)
+growth("1,000,000 digits", function(n) return ("1"):rep(n) end, 1000000, 1)
+growth("1,000,000 elements", function(n) return "[" .. ("1,"):rep(n - 1) .. "1]" end, 1000000, 1)
+growth("100,000 names", names, 100000, 1)
+growth("1,000 levels", function(n) return ("["):rep(n) .. ("]"):rep(n) end, 1000, 100)
+os.exit(failures == 0)

@@ -1,0 +1,190 @@
+/*
+** The floor under any JSON decoder: a function that makes the same tables, strings and numbers
+** through the Lua API as a decoder does, from data that needs no parsing.
+**
+**   local run = require "decode_floor".compile(value)
+**   run() → a new value, deeply equal to the first
+**
+** The value is flattened once into a list of steps with all bytes in C memory, so no string of the
+** original is alive when it runs. Every table is made at its final size; names are pushed once and
+** are taken from the stack from then on; no other string is shared.
+*/
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lauxlib.h"
+#include "lua.h"
+
+enum kind { OBJECT, ARRAY, STRING, INTEGER, FLOAT, BOOLEAN, POINTER, END };
+
+/* one value to push, or the end of a container; and where it goes */
+struct step {
+  enum kind kind;
+  int name;          /* slot of the member's name; 0 for an element */
+  lua_Integer index; /* the element's, if there is no name; 0 for the outermost value */
+  lua_Integer integer;
+  lua_Number number;
+  const char *bytes; /* of a string */
+  size_t length;     /* of a string, or elements or members of a container */
+};
+
+#define MAX_NAMES 100
+
+struct program {
+  struct step *steps;
+  size_t count, room;
+  char *names[MAX_NAMES];
+  size_t name_lengths[MAX_NAMES];
+  int name_count;
+};
+
+static char *copy(const char *bytes, size_t length) {
+  char *result = malloc(length + 1);
+  if (result != NULL)
+    memcpy(result, bytes, length + 1);
+  return result;
+}
+
+static struct step *add_step(lua_State *L, struct program *p, enum kind kind, int name,
+                             lua_Integer index) {
+  struct step *step;
+  if (p->count == p->room) {
+    size_t room = p->room * 2 + 64;
+    struct step *steps = realloc(p->steps, room * sizeof(*steps));
+    if (steps == NULL)
+      luaL_error(L, "not enough memory");
+    p->steps = steps;
+    p->room = room;
+  }
+  step = &p->steps[p->count++];
+  memset(step, 0, sizeof(*step));
+  step->kind = kind;
+  step->name = name;
+  step->index = index;
+  return step;
+}
+
+/* the slot of the name at the top of the stack */
+static int find_name(lua_State *L, struct program *p) {
+  size_t length;
+  const char *name = luaL_checklstring(L, -1, &length);
+  for (int i = 0; i < p->name_count; i++) {
+    if (p->name_lengths[i] == length && memcmp(p->names[i], name, length) == 0)
+      return i + 1;
+  }
+  if (p->name_count == MAX_NAMES)
+    luaL_error(L, "too many names");
+  p->names[p->name_count] = copy(name, length);
+  p->name_lengths[p->name_count] = length;
+  return ++p->name_count;
+}
+
+static void compile_value(lua_State *L, struct program *p, int name, lua_Integer index);
+
+static void compile_table(lua_State *L, struct program *p, int name, lua_Integer index) {
+  lua_Integer elements = luaL_len(L, -1);
+  size_t at = p->count;
+  size_t members = 0;
+  luaL_checkstack(L, 10, NULL);
+  add_step(L, p, elements > 0 ? ARRAY : OBJECT, name, index);
+  for (lua_Integer i = 1; i <= elements; i++) {
+    lua_rawgeti(L, -1, i);
+    compile_value(L, p, 0, i);
+    lua_pop(L, 1);
+  }
+  if (elements == 0) {
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+      int member;
+      lua_pushvalue(L, -2);
+      member = find_name(L, p);
+      lua_pop(L, 1);
+      compile_value(L, p, member, 0);
+      members++;
+    }
+  }
+  p->steps[at].length = elements > 0 ? (size_t)elements : members;
+  add_step(L, p, END, name, index);
+}
+
+static void compile_value(lua_State *L, struct program *p, int name, lua_Integer index) {
+  struct step *step;
+  switch (lua_type(L, -1)) {
+  case LUA_TTABLE: compile_table(L, p, name, index); break;
+  case LUA_TSTRING:
+    step = add_step(L, p, STRING, name, index);
+    step->bytes = lua_tolstring(L, -1, &step->length);
+    step->bytes = copy(step->bytes, step->length);
+    break;
+  case LUA_TNUMBER:
+    step = add_step(L, p, lua_isinteger(L, -1) ? INTEGER : FLOAT, name, index);
+    step->integer = lua_tointeger(L, -1);
+    step->number = lua_tonumber(L, -1);
+    break;
+  case LUA_TBOOLEAN: add_step(L, p, BOOLEAN, name, index)->integer = lua_toboolean(L, -1); break;
+  default: add_step(L, p, POINTER, name, index);
+  }
+}
+
+/* run(): goes through the steps */
+static int run(lua_State *L) {
+  const struct program *p = lua_touserdata(L, lua_upvalueindex(1));
+  const struct step *last = p->steps + p->count;
+  luaL_checkstack(L, MAX_NAMES + 100, NULL);
+  lua_settop(L, 0);
+  for (int i = 0; i < p->name_count; i++)
+    lua_pushlstring(L, p->names[i], p->name_lengths[i]);
+  for (const struct step *step = p->steps; step < last; step++) {
+    if (step->name != 0 && step->kind != END)
+      lua_pushvalue(L, step->name);
+    switch (step->kind) {
+    case OBJECT: lua_createtable(L, 0, (int)step->length); continue;
+    case ARRAY: lua_createtable(L, (int)step->length, 0); continue;
+    case STRING: lua_pushlstring(L, step->bytes, step->length); break;
+    case INTEGER: lua_pushinteger(L, step->integer); break;
+    case FLOAT: lua_pushnumber(L, step->number); break;
+    case BOOLEAN: lua_pushboolean(L, (int)step->integer); break;
+    case POINTER: lua_pushlightuserdata(L, NULL); break;
+    case END: break;
+    }
+    if (step->name != 0)
+      lua_rawset(L, -3);
+    else if (step->index != 0)
+      lua_rawseti(L, -2, step->index);
+  }
+  return 1;
+}
+
+static int collect(lua_State *L) {
+  struct program *p = lua_touserdata(L, 1);
+  for (size_t i = 0; i < p->count; i++) {
+    if (p->steps[i].kind == STRING)
+      free((void *)p->steps[i].bytes);
+  }
+  for (int i = 0; i < p->name_count; i++)
+    free(p->names[i]);
+  free(p->steps);
+  return 0;
+}
+
+/* compile(value) → run */
+static int compile(lua_State *L) {
+  struct program *p = lua_newuserdatauv(L, sizeof(*p), 0);
+  memset(p, 0, sizeof(*p));
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, 1);
+  compile_value(L, p, 0, 0);
+  lua_pop(L, 1);
+  lua_pushcclosure(L, run, 1);
+  return 1;
+}
+
+LUAMOD_API int luaopen_decode_floor(lua_State *L) {
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, compile);
+  lua_setfield(L, -2, "compile");
+  return 1;
+}

@@ -1,0 +1,190 @@
+--- Whole lists over HTTP, measured against peers in the same run: luasocket + lua-cjson, the
+--- TypeScript SDK, and the curl command. CPU time where the network does not matter, else seconds.
+---
+--- PEERS names the folder that has the SDK's node_modules.
+
+local cjson = require "cjson"
+local cqueues = require "cqueues"
+local http = require "socket.http"
+
+local core = require "gradient.core"
+local gradient = require "gradient"
+local nginx = require "spec.support.nginx"
+local report = require "spec.bench.report"
+local start = require("spec.support.api").start
+
+local token = "test-token"
+
+local function output(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("a")
+  assert(pipe:close(), command)
+  return text
+end
+
+local function sdk(...)
+  return output("node spec/bench/sdk.mjs " .. table.concat({ ... }, " "))
+end
+
+local function seconds_of(run)
+  local started = core.now()
+  run()
+  return core.now() - started
+end
+
+local function cpu_of(count, run)
+  local started = os.clock()
+  for _ = 1, count do run() end
+  return (os.clock() - started) / count * 1e6
+end
+
+-- The page of 200 jobs that all clients fetch.
+local function write_page(api)
+  local path = os.tmpname()
+  local body = assert(http.request{
+    url = api.url .. "/v2/gen-ai/indexing_jobs?per_page=200",
+    headers = { authorization = "Bearer " .. token },
+    sink = require("ltn12").sink.file(assert(io.open(path, "w"))),
+  })
+  assert(body == 1)
+  return path
+end
+
+-- One list of 200 jobs from nginx: CPU of the client's process.
+local function list_cpu(site)
+  local client <close> = gradient.client{ token = token, base_url = site.url }
+  local function ours()
+    assert(#client.indexing_jobs.list{ per_page = 200 }.jobs == 200)
+  end
+  local headers = { authorization = "Bearer " .. token }
+  local function luasocket()
+    local parts = {}
+    assert(http.request{
+      url = site.url .. "/v2/gen-ai/indexing_jobs?per_page=200", headers = headers,
+      sink = require("ltn12").sink.table(parts),
+    })
+    assert(#cjson.decode(table.concat(parts)).jobs == 200)
+  end
+  local mine, theirs, node = {}, {}, {}
+  cpu_of(50, ours)
+  cpu_of(50, luasocket)
+  for round = 1, 7 do
+    collectgarbage()
+    mine[round] = cpu_of(100, ours)
+    collectgarbage()
+    theirs[round] = cpu_of(100, luasocket)
+    if round <= 3 then node[round] = tonumber(sdk("cpu", site.url, 300)) end
+  end
+  report.row("list of 200 jobs, CPU, luasocket + lua-cjson", mine, theirs, 0.6)
+  report.row("list of 200 jobs, CPU, TypeScript SDK", mine, node, 0.35)
+end
+
+-- 100 pages from a server with 50 ms latency.
+local function hundred_pages(api)
+  api:set{ jobs = 1000, latency = 0.05 }
+  local client <close> = gradient.client{ token = token, base_url = api.url }
+  local function walk(prefetch)
+    return function()
+      local count = 0
+      for _ in client.indexing_jobs.each({ per_page = 10 }, { prefetch = prefetch }) do
+        count = count + 1
+      end
+      assert(count == 1000)
+    end
+  end
+  local together, ideal = {}, {}
+  for round = 1, 3 do
+    together[round] = seconds_of(walk(16))
+    ideal[round] = 0.05 * (1 + math.ceil(99 / 16))
+  end
+  local one_by_one = { seconds_of(walk(0)) }
+  report.row("100 pages x 50 ms, prefetch 16, the ideal", together, ideal, 1.25)
+  report.row("100 pages x 50 ms, prefetch 16, one by one", together, one_by_one, 0.1)
+  report.row("100 pages x 50 ms, prefetch 16, SDK's loop", together,
+    { tonumber(sdk("walk", api.url, 100)) })
+  api:set{ latency = 0 }
+end
+
+-- From the start of a process to the first job.
+local function fresh_process(site)
+  local url = site.url .. "/v2/gen-ai/indexing_jobs?per_page=200"
+  local program = ("DIGITALOCEAN_ACCESS_TOKEN=%s GRADIENT_BASE_URL=%s %s -e '%s'"):format(token,
+    site.url, "lua5.4", [[print(require"gradient".indexing_jobs.list{per_page=200}.jobs[1].uuid)]])
+  local curl = ("curl -s -o /dev/null -H 'authorization: Bearer %s' '%s'"):format(token, url)
+  local mine, bare, node = {}, {}, {}
+  for round = 1, 15 do
+    mine[round] = seconds_of(function() output(program) end)
+    bare[round] = seconds_of(function() output(curl) end)
+    if round <= 5 then node[round] = seconds_of(function() sdk("first", site.url) end) end
+  end
+  report.row("process start to first job, curl into nothing", mine, bare, 1.5)
+  report.row("process start to first job, TypeScript SDK", mine, node)
+end
+
+-- Small pages as fast as they come, from one thread.
+local function throughput(site)
+  local client <close> = gradient.client{
+    token = token, base_url = site.url, wait = require "gradient.wait.cqueues",
+  }
+  for _, coroutines in ipairs{ 1, 8, 64 } do
+    local loop, left = cqueues.new(), 4000
+    local seconds = seconds_of(function()
+      for _ = 1, coroutines do
+        loop:wrap(function()
+          while left > 0 do
+            left = left - 1
+            assert(client.indexing_jobs.list())
+          end
+        end)
+      end
+      assert(loop:loop())
+    end)
+    report.figure(("small pages, %d coroutines"):format(coroutines),
+      ("%d requests/s"):format(4000 // seconds))
+  end
+end
+
+local function resident_memory()
+  local file <close> = assert(io.open("/proc/self/statm"))
+  local _, pages = file:read("n", "n")
+  return pages * 4096
+end
+
+-- A million jobs through each: memory after the last page against after the tenth.
+local function million_jobs(api)
+  api:set{ jobs = 1000000, fields = "reference" }
+  local client <close> = gradient.client{ token = token, base_url = api.url }
+  local tenth, count = nil, 0
+  local seconds = seconds_of(function()
+    for _ in client.indexing_jobs.each{ per_page = 200 } do
+      count = count + 1
+      if count == 10 * 200 then tenth = resident_memory() end
+    end
+  end)
+  assert(count == 1000000)
+  report.row("1,000,000 jobs, memory after the tenth page", { resident_memory() }, { tenth }, 1.5)
+  report.figure("1,000,000 jobs", ("%.1f s"):format(seconds))
+end
+
+local function small_page()
+  local path = os.tmpname()
+  local file <close> = assert(io.open(path, "w"))
+  file:write('{"jobs":[{"uuid":"', ("u"):rep(36), '"}],"meta":{"page":1,"pages":1,"total":1}}')
+  return path
+end
+
+local api <close> = start{ jobs = 200, fields = "reference" }
+local page, little = write_page(api), small_page()
+do
+  local site <close> = nginx.static(page)
+  list_cpu(site)
+  fresh_process(site)
+end
+do
+  local site <close> = nginx.static(little)
+  throughput(site)
+end
+hundred_pages(api)
+million_jobs(api)
+os.remove(page)
+os.remove(little)

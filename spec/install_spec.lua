@@ -1,0 +1,89 @@
+--- What is installed: by make, and by LuaRocks from a checkout.
+
+-- Runs a command; returns what it printed and whether it succeeded.
+local function run(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local output = pipe:read("a")
+  return output, pipe:close() or false
+end
+
+local function must(command)
+  local output, ok = run(command)
+  assert(ok, ("%s\n%s"):format(command, output))
+  return output
+end
+
+local works = "^%d+%.%d+%.%d+\tconnection"
+
+-- A program in another directory and an environment that holds nothing but the tree.
+local function run_from(tree, program)
+  local share, lib = tree .. "/share/lua/5.4/", tree .. "/lib/lua/5.4/"
+  local command = "cd / && env -i LUA_PATH='%s?.lua;%s?/init.lua;;' LUA_CPATH='%s?.so;;'"
+    .. " lua5.4 -e '%s'"
+  return must(command:format(share, share, lib, program))
+end
+
+-- Every module there is, so that none is forgotten in the rockspec; adapters need their loops.
+local function modules()
+  local names = {}
+  for path in must("cd lua && find gradient -name '*.lua' ! -name init.lua"):gmatch("%S+") do
+    names[#names + 1] = ('"%s"'):format(path:gsub("%.lua$", ""):gsub("/", "."))
+  end
+  return table.concat(names, ", ")
+end
+
+local program = [[
+  local gradient = require "gradient"
+  for _, name in ipairs{ %s } do require(name) end
+  local page, err = gradient.client{ token = "some-token", base_url = "http://127.0.0.1:1",
+    max_retries = 0 }.indexing_jobs.list{}
+  print(gradient._VERSION, err.kind, page)
+]]
+
+describe("installation", function()
+  local directory
+
+  lazy_setup(function()
+    directory = must("mktemp -d"):match("%S+")
+    must("cp -r Makefile README.md LICENSE rockspec src lua " .. directory)
+  end)
+
+  lazy_teardown(function()
+    must("rm -rf " .. directory)
+  end)
+
+  it("make install puts a working module below DESTDIR and PREFIX", function()
+    must(("make -C %s install DESTDIR=%s/stage PREFIX=/usr"):format(directory, directory))
+    assert.matches(works, run_from(directory .. "/stage/usr", program:format(modules())))
+  end)
+
+  it("luarocks make installs a working rock, with lua-cjson provided by the system", function()
+    local config = assert(io.open(directory .. "/luarocks.lua", "w"))
+    config:write('rocks_provided = { ["lua-cjson"] = "2.1.0-1" }\n')
+    config:close()
+    must(("cd %s && LUAROCKS_CONFIG=luarocks.lua luarocks --lua-version=5.4 make --tree=%s/tree")
+      :format(directory, directory))
+    assert.matches(works, run_from(directory .. "/tree", program:format(modules())))
+  end)
+
+  it("exports luaopen_gradient_core and nothing else, however it is built", function()
+    local only = "^luaopen_gradient_core%s*$"
+    must(("make -C %s"):format(directory))
+    local symbols = "nm -D --defined-only %s | awk '{ print $3 }'"
+    assert.matches(only, must(symbols:format(directory .. "/build/gradient/core.so")))
+    must(("cd %s && gcc -shared -fPIC -O2 -std=gnu99 -D_GNU_SOURCE $(pkg-config --cflags lua5.4)"
+      .. " -o plain.so src/[cjt]*.c -lcurl"):format(directory))
+    assert.matches(only, must(symbols:format(directory .. "/plain.so")))
+  end)
+
+  it("is hardened: relocations, stack and library calls", function()
+    must(("make -C %s"):format(directory))
+    local headers = must(("readelf -lWd %s/build/gradient/core.so"):format(directory))
+    assert.matches("GNU_RELRO", headers)
+    assert.matches("BIND_NOW", headers)
+    assert.matches("GNU_STACK%s+%S+%s+%S+%s+%S+%s+%S+%s+%S+%s+RW%s", headers)
+    local symbols = must(("nm -D %s/build/gradient/core.so"):format(directory))
+    assert.matches("__stack_chk_fail", symbols)
+    assert.matches("_chk@", symbols)
+  end)
+end)

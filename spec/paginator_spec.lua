@@ -1,0 +1,688 @@
+local api = require "spec.support.api"
+local cjson = require "cjson"
+local gradient = require "gradient"
+local misuse = require "spec.support.misuse"
+local socket = require "socket"
+local waiting = require "spec.support.waiting"
+
+describe("iteration", function()
+  local server, client, jobs, settings
+
+  setup(function()
+    server = api.start{ jobs = 60 }
+    settings = { base_url = server.url, token = server.token, max_retries = 0 }
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  before_each(function()
+    server:reset()
+    client = gradient.client(settings)
+    jobs = client.indexing_jobs
+  end)
+
+  after_each(function()
+    client:close()
+  end)
+
+  local function uuids_of(list)
+    local uuids = {}
+    for position, job in ipairs(list) do uuids[position] = job.uuid end
+    return uuids
+  end
+
+  -- The uuids of all jobs, as they are listed now.
+  local function all_uuids()
+    return uuids_of(assert(jobs.list{ per_page = 200 }).jobs)
+  end
+
+  -- The uuids that `each` yields, in order.
+  local function each_uuids(params, options)
+    local uuids = {}
+    for job in jobs.each(params, options) do uuids[#uuids + 1] = job.uuid end
+    return uuids
+  end
+
+  local function assert_distinct(uuids)
+    local seen = {}
+    for _, uuid in ipairs(uuids) do
+      assert.is_nil(seen[uuid], uuid)
+      seen[uuid] = true
+    end
+    return seen
+  end
+
+  -- The pages that were asked for, in order.
+  local function asked_pages()
+    local pages = {}
+    for position, request in ipairs(server:requests()) do pages[position] = request.page end
+    return pages
+  end
+
+  -- Answers page after page with these bodies; {uuid…} stands for a list of such jobs.
+  local function script_pages(bodies)
+    local entries = {}
+    for page, body in ipairs(bodies) do
+      entries[page] = { match = { page = page }, status = 200, body = cjson.encode(body) }
+    end
+    server:script(entries)
+  end
+
+  local function jobs_named(...)
+    local list = {}
+    for position, uuid in ipairs{ ... } do list[position] = { uuid = uuid } end
+    return list
+  end
+
+  describe("each", function()
+    it("yields every job of every page in order", function()
+      local expected = all_uuids()
+      assert.equal(60, #expected)
+      for _, per_page in ipairs{ 1, 7, 20, 59, 60, 61, 200 } do
+        assert.same(expected, each_uuids{ per_page = per_page })
+      end
+    end)
+
+    it("takes six requests on one connection for 1,003 jobs", function()
+      server:set{ jobs = 1003 }
+      local uuids = each_uuids{ per_page = 200 }
+      assert.equal(1003, #uuids)
+      assert_distinct(uuids)
+      assert.same({ 1, 2, 3, 4, 5, 6 }, asked_pages())
+      assert.equal(1, server:connections().accepted)
+    end)
+
+    it("yields jobs that are equal to those of list", function()
+      local expected = assert(jobs.list{ per_page = 5 }).jobs
+      local position = 0
+      for job in jobs.each{ per_page = 5 } do
+        position = position + 1
+        assert.same(expected[position], job)
+        if position == 5 then break end
+      end
+      assert.equal(5, position)
+    end)
+
+    it("needs no arguments", function()
+      local count = 0
+      for _ in jobs.each() do count = count + 1 end
+      assert.equal(60, count)
+      assert.same({ page = "1" }, server:requests()[1].query)
+    end)
+
+    it("yields jobs without a uuid, all of them", function()
+      script_pages{
+        { jobs = { { tokens = 1 }, { tokens = 1 }, { uuid = 5 } }, meta = { pages = 2 } },
+        { jobs = { { tokens = 1 } }, meta = { pages = 2 } },
+      }
+      local count = 0
+      for _ in jobs.each() do count = count + 1 end
+      assert.equal(4, count)
+    end)
+
+    it("works in a coroutine that yields in the loop", function()
+      local expected, seen = all_uuids(), {}
+      for job in coroutine.wrap(function()
+        for job in jobs.each{ per_page = 7 } do coroutine.yield(job) end
+      end) do seen[#seen + 1] = job.uuid end
+      assert.same(expected, seen)
+    end)
+
+    it("works in many coroutines at the same time, with one client", function()
+      server:set{ latency = 0.005 }
+      local expected = all_uuids()
+      local shared <close> = gradient.client{
+        base_url = server.url, token = server.token, wait = coroutine.yield,
+      }
+      local loops, results = {}, {}
+      for number = 1, 5 do
+        loops[number] = function()
+          local uuids = {}
+          for job in shared.indexing_jobs.each({ per_page = 5 + number }, { prefetch = 2 }) do
+            uuids[#uuids + 1] = job.uuid
+          end
+          results[number] = uuids
+        end
+      end
+      waiting.together(loops)
+      for number = 1, 5 do assert.same(expected, results[number]) end
+    end)
+
+    it("works inside another iteration", function()
+      local inner = 0
+      for page in jobs.pages{ per_page = 30 } do
+        assert.equal(30, #page.jobs)
+        for _ in jobs.each{ per_page = 25 } do inner = inner + 1 end
+      end
+      assert.equal(120, inner)
+    end)
+
+    it("keeps the memory flat", function()
+      server:set{ jobs = 12000, fields = "reference" }
+      local count, early = 0, nil
+      for _ in jobs.each{ per_page = 200 } do
+        count = count + 1
+        if count == 6000 then
+          collectgarbage()
+          collectgarbage()
+          early = collectgarbage "count"
+        end
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.equal(12000, count)
+      assert.is_true(collectgarbage "count" - early < 500, collectgarbage "count" - early)
+    end)
+  end)
+
+  describe("pages", function()
+    it("yields every page with its response", function()
+      local numbers, total = {}, 0
+      for page, response in jobs.pages{ per_page = 25 } do
+        numbers[#numbers + 1] = page.meta.page
+        total = total + #page.jobs
+        assert.equal(200, response.status)
+        assert.equal(1, response.attempts)
+        assert.is_string(response.request_id)
+      end
+      assert.same({ 1, 2, 3 }, numbers)
+      assert.equal(60, total)
+    end)
+
+    it("yields pages as list would return them", function()
+      server:set{ growth = 5 }
+      local last
+      for page in jobs.pages{ per_page = 20 } do last = page end
+      assert.equal(20, #last.jobs)
+    end)
+
+    it("yields one page where there is but one, and where there is nothing", function()
+      for _, count in ipairs{ 0, 1, 20 } do
+        server:set{ jobs = count }
+        local sizes = {}
+        for page in jobs.pages{ per_page = 20 } do sizes[#sizes + 1] = #page.jobs end
+        assert.same({ count }, sizes)
+      end
+      assert.same({ 1, 1, 1 }, asked_pages())
+    end)
+
+    it("returns nothing more after its end", function()
+      local following = jobs.pages{ per_page = 30 }
+      assert.is_table(following())
+      assert.is_table(following())
+      assert.is_nil(following())
+      assert.is_nil(following())
+      assert.same({ 1, 2 }, asked_pages())
+    end)
+  end)
+
+  describe("asks", function()
+    it("from params.page on", function()
+      local expected = all_uuids()
+      server:reset()
+      local uuids = each_uuids{ page = 3, per_page = 13 }
+      assert.same({ 3, 4, 5 }, asked_pages())
+      assert.same(table.move(expected, 27, 60, 1, {}), uuids)
+    end)
+
+    it("with the same parameters and options for every page", function()
+      local params, options = { per_page = 30 }, {
+        query = { tag = "a b" }, headers = { ["x-a"] = "1" }, prefetch = 2,
+      }
+      each_uuids(params, options)
+      assert.same({ per_page = 30 }, params)
+      for page, request in ipairs(server:requests()) do
+        assert.same({ page = tostring(page), per_page = "30", tag = "a b" }, request.query)
+        assert.equal("1", request.headers["x-a"])
+      end
+      assert.equal(2, server:connections().requests)
+    end)
+
+    it("for nothing before the loop begins", function()
+      local following = jobs.each{ per_page = 30 }
+      assert.equal(0, server:connections().requests)
+      assert.is_table(following())
+    end)
+
+    for prefetch, expected in pairs{ [0] = 1, [1] = 2, [2] = 3, [5] = 6 } do
+      it(("for %d pages ahead with prefetch = %d"):format(expected - 1, prefetch), function()
+        for _ in jobs.pages({ per_page = 5 }, { prefetch = prefetch }) do
+          assert.equal(expected, server:await{ requests = expected }.requests)
+          break
+        end
+      end)
+    end
+
+    it("for one page ahead by default", function()
+      for _ in jobs.pages{ per_page = 5 } do
+        assert.equal(2, server:await{ requests = 2 }.requests)
+        break
+      end
+    end)
+
+    it("for pages at the same time with prefetch, and not for more than that", function()
+      server:set{ latency = 0.02 }
+      local uuids = each_uuids({ per_page = 5 }, { prefetch = 4 })
+      assert.equal(60, #uuids)
+      assert.equal(4, server:connections().busiest)
+      assert.equal(12, server:connections().requests)
+      assert.is_true(server:connections().accepted <= 4)
+    end)
+
+    it("for no page behind the last, however many may be fetched ahead", function()
+      each_uuids({ per_page = 20 }, { prefetch = 50 })
+      local pages = asked_pages()
+      table.sort(pages)
+      assert.same({ 1, 2, 3 }, pages)
+    end)
+  end)
+
+  describe("keeps the order", function()
+    it("of pages that are answered out of order", function()
+      local expected = all_uuids()
+      server:script{
+        { match = { page = 2 }, delay = 0.06 }, { match = { page = 3 }, delay = 0.03 },
+      }
+      assert.same(expected, each_uuids({ per_page = 10 }, { prefetch = 5 }))
+    end)
+
+    it("of the parameters that the pages are asked for", function()
+      local numbers = {}
+      for page in jobs.pages({ per_page = 5 }, { prefetch = 3 }) do
+        numbers[#numbers + 1] = page.meta.page
+      end
+      assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, numbers)
+    end)
+  end)
+
+  describe("ends", function()
+    it("on meta alone", function()
+      server:set{ links = false }
+      assert.equal(60, #each_uuids{ per_page = 20 })
+      assert.same({ 1, 2, 3 }, asked_pages())
+    end)
+
+    it("on links alone", function()
+      server:set{ meta = false }
+      for _, prefetch in ipairs{ 0, 1, 3 } do
+        assert.equal(60, #each_uuids({ per_page = 20 }, { prefetch = prefetch }))
+      end
+      assert.equal(9, server:connections().requests)
+    end)
+
+    it("after one page without meta and links", function()
+      server:set{ meta = false, links = false }
+      assert.equal(20, #each_uuids{ per_page = 20 })
+      assert.equal(1, server:connections().requests)
+    end)
+
+    it("on an empty page, whatever that says", function()
+      server:set{ endless = "empty" }
+      assert.equal(60, #each_uuids{ per_page = 20 })
+      assert.same({ 1, 2, 3, 4 }, asked_pages())
+      assert.same({}, each_uuids{ page = 99 })
+    end)
+
+    it("when the server begins to repeat itself", function()
+      server:set{ endless = "repeat" }
+      for _, prefetch in ipairs{ 0, 1, 3 } do
+        server:set{ jobs = 60 }
+        assert.equal(60, #each_uuids({ per_page = 20 }, { prefetch = prefetch }))
+      end
+      assert.is_true(server:connections().requests < 20)
+      server:set{ meta = false, jobs = 60 }
+      assert.equal(60, #each_uuids{ per_page = 20 })
+    end)
+
+    it("when the server repeats a page without uuids", function()
+      server:script{ { forever = true, status = 200, body = cjson.encode{
+        jobs = { { tokens = 1 }, { tokens = 2 } }, meta = { page = 1, pages = 1000, total = 2 },
+      } } }
+      local count = 0
+      for _ in jobs.each() do
+        count = count + 1
+        assert.is_true(count < 100, "no end")
+      end
+      assert.is_true(count >= 2)
+    end)
+
+    it("when pages vanish meanwhile", function()
+      server:set{ decay = 15 }
+      local uuids = each_uuids({ per_page = 10 }, { prefetch = 1 })
+      assert_distinct(uuids)
+      assert.is_true(#uuids >= 20 and #uuids < 60, #uuids)
+      server:set{ jobs = 60, decay = 0 }
+      for page in jobs.pages({ per_page = 10 }, { prefetch = 0 }) do
+        if page.meta.page == 2 then server:decay(60) end
+      end
+    end)
+
+    for name, links in pairs{
+      ["null"] = cjson.null, ["a string"] = "next", ["a number"] = 5, ["an array"] = { {} },
+      ["false"] = false, ["an empty object"] = {}, ["pages that are null"] = { pages = cjson.null },
+      ["pages that are a string"] = { pages = "next" }, ["a next of null"] = {
+        pages = { next = cjson.null } },
+      ["a next of another type"] = { pages = { next = { 5 } } },
+      ["an empty next"] = { pages = { next = "" } },
+      ["only a last"] = { pages = { last = "https://example.com/?page=1" } },
+    } do
+      it("on links with " .. name, function()
+        for _, keep_nulls in ipairs{ false, true } do
+          script_pages{ { jobs = jobs_named("a", "b"), links = links } }
+          local asked <close> = gradient.client{
+            base_url = server.url, token = server.token, keep_nulls = keep_nulls,
+          }
+          local count = 0
+          for _ in asked.indexing_jobs.each() do count = count + 1 end
+          assert.equal(2, count)
+        end
+        assert.equal(2, server:connections().requests)
+      end)
+    end
+
+    for name, meta in pairs{
+      ["null"] = cjson.null, ["a string"] = "meta", ["an array"] = { 1, 2 },
+      ["pages of null"] = { pages = cjson.null }, ["pages of a string"] = { pages = "2" },
+      ["pages of a fraction"] = { pages = 1.5 }, ["an empty object"] = {},
+    } do
+      it("on links where meta is no help, being " .. name, function()
+        for _, keep_nulls in ipairs{ false, true } do
+          script_pages{
+            { jobs = jobs_named("a"), meta = meta, links = { pages = { next = "/?page=2" } } },
+            { jobs = jobs_named("b"), meta = meta, links = { pages = { previous = "/?page=1" } } },
+          }
+          local asked <close> = gradient.client{
+            base_url = server.url, token = server.token, keep_nulls = keep_nulls,
+          }
+          local count = 0
+          for _ in asked.indexing_jobs.each() do count = count + 1 end
+          assert.equal(2, count)
+        end
+      end)
+    end
+
+    for name, next_link in pairs{
+      ["without a number"] = "https://example.com/v2/gen-ai/indexing_jobs?cursor=abc",
+      ["with a number beyond all bounds"] = "https://example.com/?page=99999999999999999999999",
+      ["with an escaped query"] = "https://example.com/?per_page=1&page=2#fragment",
+    } do
+      it("not on a next link " .. name, function()
+        script_pages{
+          { jobs = jobs_named("a"), links = { pages = { next = next_link } } },
+          { jobs = jobs_named("b") },
+        }
+        assert.same({ "a", "b" }, each_uuids())
+      end)
+    end
+
+    it("not on a last link that contradicts the next one", function()
+      script_pages{
+        { jobs = jobs_named("a"), links = { pages = { next = "/?page=2", last = "/?page=1" } } },
+        { jobs = jobs_named("b") },
+      }
+      assert.same({ "a", "b" }, each_uuids())
+    end)
+  end)
+
+  describe("of a list that changes", function()
+    for _, growth in ipairs{ 1, 7, 20, 33 } do
+      it(("by %d new jobs a request yields every job once"):format(growth), function()
+        for _, prefetch in ipairs{ 0, 1, 4 } do
+          server:set{ jobs = 60, growth = 0 }
+          local expected = all_uuids()
+          server:set{ growth = growth }
+          local uuids = {}
+          for job in jobs.each({ per_page = 20 }, { prefetch = prefetch }) do
+            uuids[#uuids + 1] = job.uuid
+            if #uuids == 60 then break end -- the growth may be as fast as we are
+          end
+          local seen = assert_distinct(uuids)
+          for _, uuid in ipairs(expected) do assert.is_true(seen[uuid], uuid) end
+        end
+      end)
+    end
+
+    it("between two pages that travel together asks again for what fell between them", function()
+      local expected = all_uuids()
+      server:set{ growth = 1 }
+      -- page 2 is cut from the list after page 3, so both leave out one job
+      server:script{ { match = { page = 2 }, delay = 0.05 } }
+      local uuids = each_uuids({ per_page = 20 }, { prefetch = 2 })
+      local seen = assert_distinct(uuids)
+      for _, uuid in ipairs(expected) do assert.is_true(seen[uuid], uuid) end
+    end)
+
+    it("by as many jobs as fit on a page goes on", function()
+      script_pages{
+        { jobs = jobs_named("c", "d"), meta = { pages = 2, total = 4 } },
+        { jobs = jobs_named("c", "d"), meta = { pages = 3, total = 6 } },
+        { jobs = jobs_named("e", "f"), meta = { pages = 3, total = 6 } },
+      }
+      assert.same({ "c", "d", "e", "f" }, each_uuids{ per_page = 2 })
+    end)
+
+    it("without meta by as many jobs as fit on a page goes on", function()
+      script_pages{
+        { jobs = jobs_named("c", "d"), links = { pages = { next = "/?page=2" } } },
+        { jobs = jobs_named("c", "d"), links = { pages = { next = "/?page=3" } } },
+        { jobs = jobs_named("e", "f") },
+      }
+      assert.same({ "c", "d", "e", "f" }, each_uuids{ per_page = 2 })
+    end)
+
+    it("by a job that appears on two pages yields it once", function()
+      script_pages{
+        { jobs = jobs_named("a", "b", "a"), meta = { pages = 2 } },
+        { jobs = jobs_named("b", "c"), meta = { pages = 2 } },
+      }
+      assert.same({ "a", "b", "c" }, each_uuids())
+    end)
+  end)
+
+  describe("never follows", function()
+    it("a link, and sends the token nowhere else", function()
+      local other <close> = api.start{ jobs = 60 }
+      for _, links_alone in ipairs{ false, true } do
+        server:set{ public_url = other.url, meta = not links_alone }
+        assert.equal(60, #each_uuids{ per_page = 20 })
+      end
+      assert.equal(6, server:connections().requests)
+      assert.equal(0, other:connections().requests)
+    end)
+  end)
+
+  describe("leaves nothing behind", function()
+    -- Runs `leave` with an iteration that has four requests under way, and sees them end.
+    local function assert_clean(leave)
+      local descriptors = waiting.open_descriptors()
+      server:set{ latency = 0.02 }
+      server:script{ { forever = true, match = { page = 3 }, steps = { { hang = true } } } }
+      leave(function() return jobs.each({ per_page = 5 }, { prefetch = 4 }) end)
+      server:await{ in_progress = 0 }
+      local requests = server:connections().requests
+      assert.is_true(requests <= 5, requests)
+      client:close()
+      client = gradient.client(settings)
+      assert.equal(descriptors, waiting.open_descriptors())
+      assert.equal(requests, server:connections().requests)
+    end
+
+    it("on break", function()
+      assert_clean(function(each)
+        for _ in each() do
+          server:await{ requests = 5 }
+          break
+        end
+      end)
+    end)
+
+    it("on an error in the loop, which comes through as it is", function()
+      assert_clean(function(each)
+        local mine = {}
+        local ok, err = pcall(function()
+          for _ in each() do error(mine) end
+        end)
+        assert.is_false(ok)
+        assert.equal(mine, err)
+      end)
+    end)
+
+    it("on return and goto", function()
+      assert_clean(function(each)
+        (function()
+          for job in each() do return job end
+        end)()
+      end)
+      assert_clean(function(each)
+        for _ in each() do goto out end
+        ::out::
+      end)
+    end)
+
+    it("when it is dropped", function()
+      assert_clean(function(each)
+        assert.is_table(each()())
+        collectgarbage()
+        collectgarbage()
+      end)
+    end)
+
+    it("when its coroutine is dropped", function()
+      assert_clean(function(each)
+        local thread = coroutine.wrap(function()
+          for job in each() do coroutine.yield(job) end
+        end)
+        assert.is_table(thread())
+        thread = nil
+        collectgarbage()
+        collectgarbage()
+        assert.is_nil(thread)
+      end)
+    end)
+
+    it("when its coroutine is closed", function()
+      assert_clean(function(each)
+        local thread = coroutine.create(function()
+          for job in each() do coroutine.yield(job) end
+        end)
+        assert(coroutine.resume(thread))
+        assert(coroutine.close(thread))
+      end)
+    end)
+
+    it("when a page fails", function()
+      server:script{ { match = { page = 2 }, status = 500, delay = 0.01 } }
+      assert_clean(function(each)
+        local ok, err = pcall(function()
+          for _ in each() do server:await{ requests = 5 } end
+        end)
+        assert.is_false(ok)
+        assert.equal("server", err.kind)
+      end)
+    end)
+  end)
+
+  describe("failure", function()
+    it("raises the error value, and then there is nothing more", function()
+      server:script{ { match = { page = 2 }, status = 404 } }
+      local following = jobs.each({ per_page = 20 }, { prefetch = 0 })
+      for _ = 1, 20 do assert.is_table(following()) end
+      local ok, err = pcall(following)
+      assert.is_false(ok)
+      assert.equal("not_found", err.kind)
+      assert.equal("gradient.error", getmetatable(err).__name)
+      assert.is_nil(following())
+      assert.equal(2, server:connections().requests)
+    end)
+
+    it("of a later page waits for the pages before", function()
+      server:script{ { match = { page = 4 }, status = 403 }, { match = { page = 2 }, delay = 0.05 } }
+      local pages = 0
+      local ok, err = pcall(function()
+        for _ in jobs.pages({ per_page = 10 }, { prefetch = 5 }) do pages = pages + 1 end
+      end)
+      assert.is_false(ok)
+      assert.equal("permission_denied", err.kind)
+      assert.equal(3, pages)
+    end)
+
+    it("by time-out is not that of a program that was busy itself", function()
+      server:set{ latency = 0.05 }
+      local count = 0
+      for _ in jobs.pages({ per_page = 20 }, { timeout = 0.15 }) do
+        count = count + 1
+        socket.sleep(0.25)
+      end
+      assert.equal(3, count)
+    end)
+  end)
+
+  describe("with requests of its own under way", function()
+    local function processor_time_of_slow_list()
+      -- page 2 of the outer iteration is answered while the inner call still waits
+      server:script{
+        { match = { page = 2 }, delay = 0.05 }, { match = { page = 1 }, skip = 1, delay = 0.4 },
+      }
+      for _ in jobs.pages({ per_page = 5 }, { prefetch = 3 }) do
+        local before = os.clock()
+        assert(jobs.list{ per_page = 1 })
+        return os.clock() - before
+      end
+    end
+
+    it("does not keep another call busy", function()
+      local seconds = processor_time_of_slow_list()
+      assert.is_true(seconds < 0.2, seconds)
+    end)
+
+    it("does not keep another call's pause busy", function()
+      server:script{
+        { match = { page = 2 }, delay = 0.05 },
+        { match = { page = 1 }, skip = 1, status = 503, headers = { ["retry-after-ms"] = "400" } },
+      }
+      for _ in jobs.pages{ per_page = 5 } do
+        local before = os.clock()
+        local _, response = assert(jobs.list({ per_page = 1 }, { max_retries = 1 }))
+        assert.equal(2, response.attempts)
+        assert.is_true(os.clock() - before < 0.2, os.clock() - before)
+        break
+      end
+    end)
+
+    it("does not let another call's wait return over and over", function()
+      local waits = 0
+      client:close()
+      client = gradient.client{
+        base_url = server.url, token = server.token, wait = function(fds, seconds)
+          waits = waits + 1
+          waiting.poll(fds, seconds)
+        end,
+      }
+      jobs = client.indexing_jobs
+      processor_time_of_slow_list()
+      assert.is_true(waits < 50, waits)
+    end)
+  end)
+
+  it("raises a mistake in its arguments at the caller's line", function()
+    local raises = misuse.raises
+    for _, name in ipairs{ "each", "pages" } do
+      local iterate = jobs[name]
+      raises(function() iterate({}, { prefetch = -1 }) end,
+        "option 'prefetch' must be a whole number from 0, not -1")
+      raises(function() for _ in iterate({}, { prefetch = "2" }) do error() end end,
+        "option 'prefetch' must be a whole number from 0, not a string")
+      raises(function() iterate({}, { token = "x" }) end, "unknown option 'token' (expected"
+        .. " connect_timeout, headers, max_retries, prefetch, query, timeout)")
+      raises(function() iterate{ page = 0 } end,
+        "parameter 'page' must be a whole number from 1, not 0")
+      raises(function() iterate({}, { query = { page = "1" } }) end,
+        "'page' is a parameter, not one for options.query")
+    end
+    raises(function() jobs.pages{ perpage = 5 } end,
+      "unknown parameter 'perpage' (expected page, per_page)")
+    assert.equal(0, server:connections().requests)
+  end)
+end)

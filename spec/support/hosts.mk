@@ -1,0 +1,45 @@
+# Builds the host programs of spec/host_spec.lua: make -f spec/support/hosts.mk [TARGET…]
+#
+# The core is compiled into those that run under a sanitizer; the others find build/gradient/core.so.
+
+LUA_CFLAGS ?= $(shell pkg-config --cflags lua5.4)
+LUA_LIBS ?= $(shell pkg-config --libs lua5.4)
+CURL_CFLAGS ?= $(shell pkg-config --cflags libcurl)
+CURL_LIBS ?= $(shell pkg-config --libs libcurl)
+
+C99 := -std=c99 -D_GNU_SOURCE
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+CFLAGS_plain := -O1 -g
+CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+  -fno-sanitize-recover=all
+CFLAGS_tsan := -O1 -g -fsanitize=thread
+
+CORE := core client transfer json
+OUT := build/hosts
+
+compile = $(CC) $(C99) $(WARNINGS) $(CFLAGS_$(1)) -Isrc $(LUA_CFLAGS) $(CURL_CFLAGS)
+libraries = $(LUA_LIBS) $(CURL_LIBS) -lpthread -ldl
+
+all: $(OUT)/asan/host_torture
+
+# The core's own allocations can be refused.
+$(OUT)/asan/host_torture: LDFLAGS := -Wl,--wrap=realloc,--wrap=free
+
+# $(1): plain, asan or tsan
+define rules
+$(OUT)/$(1)/%.o: src/%.c $(wildcard src/*.h)
+	@mkdir -p $$(@D)
+	$(call compile,$(1)) -c -o $$@ $$<
+
+$(OUT)/$(1)/%.o: spec/support/%.c spec/support/host.h
+	@mkdir -p $$(@D)
+	$(call compile,$(1)) -c -o $$@ $$<
+
+$(OUT)/$(1)/host_%: $(OUT)/$(1)/host_%.o $(if $(filter plain,$(1)),,$(CORE:%=$(OUT)/$(1)/%.o))
+	$(CC) $(CFLAGS_$(1)) $$(LDFLAGS) -o $$@ $$^ $(libraries)
+endef
+
+$(foreach kind,plain asan tsan,$(eval $(call rules,$(kind))))
+
+.PHONY: all
+.SECONDARY:

@@ -1,0 +1,67 @@
+--- Runs a Lua program in a process and an environment of its own.
+--
+--   local result = program.run([[print(os.getenv("HOME"))]], { HOME = "/nowhere" })
+--   result.status, result.output, result.errors     exit status, standard output, standard error
+--
+-- The environment is ours, but without the variables that gradient and libcurl read; the module is
+-- found where we find it, and the interpreter is the one that runs us.
+
+local process = require("spec.support.process")
+
+local READ_BY_GRADIENT = {
+  "DIGITALOCEAN_ACCESS_TOKEN",
+  "DIGITALOCEAN_TOKEN",
+  "GRADIENT_BASE_URL",
+  "GRADIENT_LOG",
+  "http_proxy",
+  "https_proxy",
+  "HTTPS_PROXY",
+  "all_proxy",
+  "ALL_PROXY",
+  "no_proxy",
+  "NO_PROXY",
+}
+
+local function quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+local function read(path)
+  local file <close> = assert(io.open(path, "r"))
+  return file:read("a")
+end
+
+local function write(path, text)
+  local file <close> = assert(io.open(path, "w"))
+  file:write(text)
+end
+
+--- `environment`: name → value. `arguments`: a list of words for the program's `arg`.
+local function run(text, environment, arguments)
+  local directory = process.new_directory()
+  write(directory .. "/program.lua", text)
+  local words = { "env" }
+  for _, name in ipairs(READ_BY_GRADIENT) do
+    table.move({ "-u", name }, 1, 2, #words + 1, words)
+  end
+  words[#words + 1] = quote("LUA_PATH=" .. package.path)
+  words[#words + 1] = quote("LUA_CPATH=" .. package.cpath)
+  for name, value in pairs(environment or {}) do
+    words[#words + 1] = quote(name .. "=" .. value)
+  end
+  words[#words + 1] = quote(arg[-1]) .. " " .. quote(directory .. "/program.lua")
+  for _, argument in ipairs(arguments or {}) do
+    words[#words + 1] = quote(argument)
+  end
+  local redirections = (" >%s/output 2>%s/errors"):format(directory, directory)
+  local _, _, status = os.execute(table.concat(words, " ") .. redirections)
+  local result = {
+    status = status,
+    output = read(directory .. "/output"),
+    errors = read(directory .. "/errors"),
+  }
+  os.execute("rm -rf " .. quote(directory))
+  return result
+end
+
+return { run = run }

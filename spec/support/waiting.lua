@@ -1,0 +1,103 @@
+--- What specs need to stand in a client's `wait`, and to look at descriptors.
+--
+--   waiting.poll(fds, seconds)     waits as `wait` has to; may be used from anywhere
+--   local wait = waiting.recorder()
+--   wait.pauses                    seconds of every pause between two attempts, which are cut short
+--   waiting.open_descriptors()     how many descriptors this process has open
+--   waiting.together{f, g, …}      runs functions as coroutines; their clients need
+--                                  wait = coroutine.yield
+
+local cqueues = require("cqueues")
+local lfs = require("lfs")
+
+--- Waits until one of the descriptors is ready, or the seconds are over.
+local function poll(fds, seconds)
+  local wanted = {}
+  for i, entry in ipairs(fds) do
+    wanted[i] = { pollfd = entry.fd, events = entry.events }
+  end
+  wanted[#wanted + 1] = seconds
+  cqueues.poll(table.unpack(wanted))
+end
+
+--- A `wait` that notes the pauses, in which there is nothing to wait for but the time, and returns
+-- from them at once.
+local function recorder()
+  local pauses = {}
+  return setmetatable({ pauses = pauses }, {
+    __call = function(_, fds, seconds)
+      if #fds == 0 then
+        pauses[#pauses + 1] = seconds
+      else
+        poll(fds, seconds)
+      end
+    end,
+  })
+end
+
+local function open_descriptors()
+  local count = 0
+  for _ in lfs.dir("/proc/self/fd") do
+    count = count + 1
+  end
+  return count
+end
+
+--- Resumes a coroutine and returns what it waits for; nil when it has ended.
+local function resume(thread, now)
+  local ok, fds, seconds = coroutine.resume(thread)
+  if not ok then
+    error(debug.traceback(thread, tostring(fds)), 0)
+  end
+  return coroutine.status(thread) ~= "dead" and { fds = fds, deadline = now + seconds } or nil
+end
+
+local function is_ready(fds)
+  for _, entry in ipairs(fds) do
+    local polled = { pollfd = entry.fd, events = entry.events }
+    if cqueues.poll(polled, 0) == polled then
+      return true
+    end
+  end
+  return false
+end
+
+--- Waits until one of the threads can go on.
+local function await_any(waits)
+  local all, deadline = {}, math.huge
+  for _, wait in pairs(waits) do
+    table.move(wait.fds, 1, #wait.fds, #all + 1, all)
+    deadline = math.min(deadline, wait.deadline)
+  end
+  poll(all, math.max(0, deadline - cqueues.monotime()))
+end
+
+local function together(functions)
+  local waits = {}
+  for _, f in ipairs(functions) do
+    local thread = coroutine.create(f)
+    waits[thread] = resume(thread, cqueues.monotime())
+  end
+  while next(waits) do
+    await_any(waits)
+    for _, thread in ipairs((function()
+      local threads = {}
+      for thread in pairs(waits) do
+        threads[#threads + 1] = thread
+      end
+      return threads
+    end)()) do
+      local wait, now = waits[thread], cqueues.monotime()
+      if now >= wait.deadline or is_ready(wait.fds) then
+        waits[thread] = resume(thread, now)
+      end
+    end
+  end
+end
+
+return {
+  poll = poll,
+  recorder = recorder,
+  open_descriptors = open_descriptors,
+  together = together,
+}
