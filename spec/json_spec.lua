@@ -20,7 +20,9 @@ local function same(a, b)
 end
 
 local function shortened(text)
-  local head = text:sub(1, 60):gsub("[^ -~]", function(byte) return ("\\x%02X"):format(byte:byte()) end)
+  local head = text:sub(1, 60):gsub("[^ -~]", function(byte)
+    return ("\\x%02X"):format(byte:byte())
+  end)
   return #text <= 60 and head or ("%s... (%d bytes)"):format(head, #text)
 end
 
@@ -519,7 +521,8 @@ END
       return (collectgarbage("count") - before) * 1024, first, second
     end
     -- a member's value, and the same as a field of a constructor
-    for value, field in pairs { ["[1,2,3]"] = "n%d={1,2,3},", ['{"a":1}'] = "n%d={a=1},", null = "" } do
+    local values = { ["[1,2,3]"] = "n%d={1,2,3},", ['{"a":1}'] = "n%d={a=1},", null = "" }
+    for value, field in pairs(values) do
       local members, fields = {}, {}
       for i = 1, 15 do
         members[i] = ('"n%d":%s'):format(i, value)

@@ -572,8 +572,7 @@ static const char *read_literal(struct decoder *d, const char *p, const char *li
   return p;
 }
 
-/* reads null; a member that is to be absent is assigned nil, which also takes an earlier one away
- */
+/* reads null; a member that is to be absent becomes nil, which takes an earlier one away, too */
 static const char *read_null(struct decoder *d, const char *p) {
   struct level *level = &d->levels[d->depth];
   p = read_literal(d, p, "null", "'null'");
@@ -623,10 +622,11 @@ static const char *read_text(struct decoder *d) {
   return p;
 }
 
-/* pushes nil, what is wrong, and where; only a byte that can be seen is shown as it is */
+/* leaves nil, what is wrong, and where; only a byte that can be seen is shown as it is */
 static int push_failure(const struct decoder *d) {
   lua_State *L = d->L;
   lua_Integer offset = (lua_Integer)(d->at - d->text) + 1;
+  lua_settop(L, d->first_slot - 1);
   lua_pushnil(L);
   if (d->at == d->end) {
     lua_pushliteral(L, "the end of the text");
@@ -657,5 +657,9 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
   d.depth = d.deepest = 0;
   memset(d.names, 0, sizeof(d.names));
   lua_settop(L, d.first_slot + NAMES - 1);
-  return read_text(&d) != NULL ? 1 : push_failure(&d);
+  if (read_text(&d) == NULL)
+    return push_failure(&d);
+  lua_replace(L, d.first_slot);
+  lua_settop(L, d.first_slot);
+  return 1;
 }

@@ -143,19 +143,19 @@ local function bodies_of(size)
   local texts = {}
   for i = 1, math.max(1, 4000 // size) do texts[i] = page(size) end
   local _, floors = with_floors(texts)
-  local rounds = size < 10000 and 21 or 5
+  local rounds = size < 100000 and 21 or 7
   local ours, least = compare(rounds, { { decode_jobs, texts }, { apply, floors } })
-  report(("a job of %d: the floor"):format(size), ours / size / #texts, least / size / #texts, 1.35)
+  report(("a job of %d: the floor"):format(size), ours / size / #texts, least / size / #texts, 1.5)
 end
 
 -- Cost of a text, next to ten with a tenth of its units: the same, but for the machine's caches.
--- Each so many times, to take long enough for the clock.
+-- Quadratic cost would be ten times as much. Each so many times, to be long enough for the clock.
 local function growth(what, text_of, units, times)
   local large, small = {}, {}
   for i = 1, times do large[i] = text_of(units) end
   for i = 1, 10 * times do small[i] = text_of(units // 10) end
   local ours, peer = compare(5, { { core.decode, large }, { core.decode, small } })
-  report(what .. ": ten of a tenth", ours / times, peer / times, 3)
+  report(what .. ": ten of a tenth", ours / times, peer / times, 5)
 end
 
 local function names(count)

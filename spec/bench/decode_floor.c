@@ -52,8 +52,10 @@ static struct step *add_step(lua_State *L, struct program *p, enum kind kind, in
   if (p->count == p->room) {
     size_t room = p->room * 2 + 64;
     struct step *steps = realloc(p->steps, room * sizeof(*steps));
-    if (steps == NULL)
+    if (steps == NULL) {
       luaL_error(L, "not enough memory");
+      return NULL;
+    }
     p->steps = steps;
     p->room = room;
   }

@@ -37,9 +37,11 @@ static char *allocate(size_t size) {
 /* decodes a text and leaves its value, or nil; returns 0, or the offset of what is wrong */
 static size_t decode(lua_State *L, const char *text, size_t length,
                      const struct json_options *options) {
+  int top = lua_gettop(L);
   int results = json_decode(L, text, length, options);
   size_t message_length, offset;
   const char *message;
+  check(lua_gettop(L) == top + results);
   if (results == 1)
     return 0;
   check(results == 3 && lua_isnil(L, -3) && lua_isinteger(L, -1));

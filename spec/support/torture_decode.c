@@ -45,7 +45,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
 }
 
 static void fail(const char *text, size_t n, const char *what) {
-  fprintf(stderr, "request %lu fails in '%.20s...': %s\n", (unsigned long)n, text, what);
+  (void)fprintf(stderr, "request %lu fails in '%.20s...': %s\n", (unsigned long)n, text, what);
   exit(EXIT_FAILURE);
 }
 
@@ -91,7 +91,8 @@ static int run(const char *text, int is_json, size_t n) {
   if (status == LUA_OK && !is_right(L, is_json))
     fail(text, n, "a wrong answer");
   /* without room for the stack to grow there is no memory error, but an error that says the same */
-  if (status != LUA_OK && status != LUA_ERRMEM && strcmp(lua_tostring(L, -1), "not enough memory"))
+  if (status != LUA_OK && status != LUA_ERRMEM &&
+      strcmp(lua_tostring(L, -1), "not enough memory") != 0)
     fail(text, n, lua_tostring(L, -1));
   if (call_decode(L, text) != LUA_OK || !is_right(L, is_json))
     fail(text, n, "the state is not usable afterwards");
@@ -113,7 +114,7 @@ static void write_page(char *out) {
                    "\"total_items_failed\":\"1844674407370955%d\",\"is_report_available\":true}",
                    i > 1 ? "," : "", i, i, (unsigned)i, i % 5, i, i, i, i);
   }
-  sprintf(out, "],\"meta\":{\"page\":1,\"pages\":1,\"total\":%d}}", JOBS);
+  (void)sprintf(out, "],\"meta\":{\"page\":1,\"pages\":1,\"total\":%d}}", JOBS);
 }
 
 int main(void) {
@@ -125,7 +126,9 @@ int main(void) {
   memset(deep, '[', JSON_MAX_DEPTH);
   memset(deep + JSON_MAX_DEPTH, ']', JSON_MAX_DEPTH);
   memset(escaped, 'x', sizeof(escaped) - 1); /* longer than a luaL_Buffer has room for */
-  memcpy(escaped, "\"\\n", 3);
+  escaped[0] = '"';
+  escaped[1] = '\\';
+  escaped[2] = 'n';
   escaped[sizeof(escaped) - 2] = '"';
   for (size_t i = 0; i < sizeof(json) / sizeof(json[0]); i++) {
     for (size_t n = 1; !run(json[i], 1, n); n++)
@@ -135,6 +138,6 @@ int main(void) {
     for (size_t n = 1; !run(not_json[i], 0, n); n++)
       runs++;
   }
-  printf("%lu requests failed, one in each run; nothing was left\n", (unsigned long)runs);
+  (void)printf("%lu requests failed, one in each run; nothing was left\n", (unsigned long)runs);
   return EXIT_SUCCESS;
 }
