@@ -22,6 +22,12 @@ describe("client", function()
     server:reset()
   end)
 
+  after_each(function()
+    collectgarbage()
+    collectgarbage()
+    server:await{ open = 0 } -- what is still on its way would count for the next one
+  end)
+
   local function new(options)
     local all = { base_url = server.url, token = token, max_retries = 0 }
     for name, value in pairs(options or {}) do all[name] = value end

@@ -61,6 +61,7 @@ describe("list", function()
 
   after_each(function()
     client:close()
+    server:await{ open = 0 } -- what is still on its way would count for the next one
   end)
 
   -- The page that comes of `body`.

@@ -793,6 +793,12 @@ describe("the local API server", function()
       assert.same({ nil, "closed" }, { witness:receive() })
     end)
 
+    it("does not wait for the end of a file", function()
+      local pipe = io.popen("lua5.4 spec/support/server.lua </dev/null 2>&1", "r")
+      assert.matches("use %-%-no%-stdin", pipe:read("a"))
+      pipe:close()
+    end)
+
     it("says why it does not start", function()
       assert.error_matches(function()
         apis.start({ port = api.port })

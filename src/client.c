@@ -119,8 +119,7 @@ static curl_socket_t open_socket(void *userdata, curlsocktype purpose,
 }
 
 /* CURLOPT_CLOSESOCKETFUNCTION. An event loop must not be left with a number that the next socket
- *may
- ** get: it is woken by the end of the connection, and gives the descriptor back. */
+** may get: it is woken by the end of the connection, and gives the descriptor back. */
 static int close_socket(void *userdata, curl_socket_t fd) {
   struct client *c = userdata;
   struct watch *w = find_watch(c, fd);
@@ -418,11 +417,11 @@ static void act(struct client *c, curl_socket_t fd, int events) {
     c->broken = 1;
 }
 
-/* Lets libcurl act on the selected sockets that are ready. */
-static void act_on_sockets(struct client *c, const struct selection *s) {
+/* Lets libcurl act on the selected sockets that are ready; 0 when none is. */
+static int act_on_sockets(struct client *c, const struct selection *s) {
   nfds_t i, n = collect(c, s);
   if (n == 0 || poll(c->polled, n, 0) <= 0)
-    return;
+    return 0;
   for (i = 0; i < n && !c->broken; i++) {
     short got = c->polled[i].revents;
     int events = (got & POLLIN ? CURL_CSELECT_IN : 0) | (got & POLLOUT ? CURL_CSELECT_OUT : 0);
@@ -431,6 +430,7 @@ static void act_on_sockets(struct client *c, const struct selection *s) {
     if (events)
       act(c, c->polled[i].fd, events);
   }
+  return 1;
 }
 
 /* Lets libcurl act on its timers, and on what it has to do at once. */
@@ -452,9 +452,12 @@ static int client_step(lua_State *L) {
   struct selection s = select_transfers(L, c, 2);
   struct sigpipe guard;
   if (c->transfers.running > 0 && make_ready(c)) {
+    int steps = 0;
     sigpipe_hold(&guard);
-    act_on_sockets(c, &s);
-    act_on_timers(c);
+    (void)act_on_sockets(c, &s);
+    do /* a connection may be there at once, so that the request can go */
+      act_on_timers(c);
+    while (++steps < MAX_EAGER_STEPS && !c->broken && act_on_sockets(c, &s));
     sigpipe_release(&guard);
     finish_transfers(c, &s);
     if (c->broken)
@@ -500,7 +503,7 @@ static int client_fds(lua_State *L) {
   struct client *c = check_client(L);
   struct selection s = select_transfers(L, c, 2);
   lua_Integer position = 0;
-  size_t i;
+  nfds_t i, n;
   int argument;
   for (argument = s.first; argument <= s.last; argument++)
     transfer_await(transfer_check(L, argument));
@@ -509,20 +512,23 @@ static int client_fds(lua_State *L) {
     return 1;
   if (open_wake(c))
     push_fd(L, ++position, c->transfers.wake[0], "r");
-  for (i = 0; i < c->count; i++)
-    if (is_selected(&s, &c->watches[i])) {
-      short events = c->watches[i].events;
-      c->watches[i].lent++;
-      push_fd(L, ++position, c->watches[i].fd,
-              names[(events & POLLIN ? 1 : 0) + (events & POLLOUT ? 2 : 0)]);
-    }
+  n = collect(c, &s);
+  for (i = 0; i < n; i++) /* all of them first: tables may have the collector end a transfer */
+    find_watch(c, c->polled[i].fd)->lent++;
+  for (i = 0; i < n; i++) {
+    short events = c->polled[i].events;
+    push_fd(L, ++position, c->polled[i].fd,
+            names[(events & POLLIN ? 1 : 0) + (events & POLLOUT ? 2 : 0)]);
+  }
   return 1;
 }
 
 /* client:give_back(fds): the descriptors that client:fds returned are watched no longer */
 static int client_give_back(lua_State *L) {
   struct client *c = check_client(L);
-  lua_Integer i, count = luaL_len(L, 2);
+  lua_Integer i, count;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  count = luaL_len(L, 2);
   for (i = 1; i <= count; i++) {
     struct watch *w;
     lua_geti(L, 2, i);
@@ -537,8 +543,7 @@ static int client_give_back(lua_State *L) {
   return 0;
 }
 
-/* client:timeout() → seconds after which libcurl wants a step whatever the sockets say; nil: never
- */
+/* client:timeout() → seconds after which libcurl wants a step whatever happens; nil: never */
 static int client_timeout(lua_State *L) {
   struct client *c = check_client(L);
   long ms = -1;
@@ -553,8 +558,7 @@ static int client_timeout(lua_State *L) {
 }
 
 /* client:wait(seconds): blocks until one of the sockets is ready, a signal came (so that Ctrl-C
- *ends
- ** a script), or the seconds are over */
+** ends a script), or the seconds are over */
 static int client_wait(lua_State *L) {
   struct client *c = check_client(L);
   lua_Number seconds = luaL_checknumber(L, 2);
@@ -575,8 +579,7 @@ static int client_wake(lua_State *L) {
   return 0;
 }
 
-/* client:close(): ends all transfers and connections; also __gc and __close. Any number of times.
- */
+/* client:close(): ends all transfers and connections; also __gc and __close. Idempotent. */
 static int client_close(lua_State *L) {
   struct client *c = check_client(L);
   c->closed = 1;

@@ -84,7 +84,8 @@ static void push_part(lua_State *L, struct url *u, CURLU *from, CURLUPart part) 
 /* core.url(text) → url; nil, message when libcurl cannot read it. A URL with credentials in it is
 ** refused: they would end up in logs. */
 static int url_new(lua_State *L) {
-  const char *text = luaL_checkstring(L, 1);
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
   struct url *u = lua_newuserdatauv(L, sizeof *u, 0);
   CURLUcode code;
   memset(u, 0, sizeof *u);
@@ -92,7 +93,9 @@ static int url_new(lua_State *L) {
   u->base = curl_url();
   if (!u->base)
     return luaL_error(L, "not enough memory");
-  code = curl_url_set(u->base, CURLUPART_URL, text, CURLU_DISALLOW_USER);
+  code = CURLUE_MALFORMED_INPUT; /* libcurl would not see what is behind a zero byte */
+  if (strlen(text) == length)
+    code = curl_url_set(u->base, CURLUPART_URL, text, CURLU_DISALLOW_USER);
   if (code == CURLUE_OUT_OF_MEMORY)
     return luaL_error(L, "not enough memory");
   if (code == CURLUE_OK)
@@ -248,8 +251,7 @@ static int terminal_size(lua_State *L) {
 }
 
 /* Once per process: libcurl's global state, which is never torn down since other users of libcurl
- *may
- ** live in the same process. */
+** may live in the same process. */
 static CURLcode global_init(void) {
   static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   static int done = 0;

@@ -42,6 +42,7 @@ struct transfer {
   CURL *easy;                 /* NULL once it has ended */
   struct curl_slist *headers; /* of the request, as long as it runs */
   struct buffer head, body;   /* of the answer */
+  int head_complete;          /* the empty line that ends it has come */
   size_t max_body;
   unsigned long serial;
   long status;
@@ -134,8 +135,13 @@ static size_t receive(struct transfer *t, struct buffer *b, size_t max, enum sto
 static size_t on_header(char *line, size_t size, size_t count, void *userdata) {
   struct transfer *t = userdata;
   size_t length = size * count;
-  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0)
+  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
     t->head.length = 0; /* an answer begins; what came before was a 1xx one */
+    t->head_complete = 0;
+  }
+  if (t->head_complete)
+    return length; /* a trailer of the body: nobody asks for it */
+  t->head_complete = length > 0 && (line[0] == '\r' || line[0] == '\n');
   return receive(t, &t->head, MAX_HEAD, STOP_HEAD_TOO_LARGE, line, length);
 }
 
@@ -367,12 +373,20 @@ static void claim(struct transfer *t) {
     transfers_wake(t->all, 0);
 }
 
+static void set_message(struct transfer *t, const char *message) {
+  strncpy(t->message, message, sizeof t->message - 1);
+}
+
 void transfer_finish(struct transfer *t, CURLcode code) {
   long written = 0;
   curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
   curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &written);
   t->sent = written > 0;
   t->code = code;
+  if (code == CURLE_OK && !t->head_complete) { /* to libcurl, that is an answer */
+    t->code = CURLE_PARTIAL_FILE;
+    set_message(t, "the connection was closed in the middle of the answer's headers");
+  }
   release_request(t);
 }
 
@@ -384,7 +398,7 @@ void transfers_release(struct transfers *all, const char *failure) {
       transfer_finish(t, CURLE_ABORTED_BY_CALLBACK);
       t->closed = failure == NULL;
       if (failure) {
-        strncpy(t->message, failure, sizeof t->message - 1);
+        set_message(t, failure);
         transfer_announce(t);
       }
     }

@@ -55,8 +55,7 @@ unsigned long transfer_serial(const struct transfer *t);
 /* May it go over a connection with others, as HTTP/2 does? */
 int transfer_may_share(const struct transfer *t);
 
-/* Reads the optional arguments keep_nulls (boolean), member and opener (strings) from `index` on.
- */
+/* Reads the optional arguments keep_nulls, member and opener from `index` on. */
 void transfer_check_decoding(lua_State *L, int index, struct json_options *options);
 
 /* Called when libcurl is through with it: keeps the outcome, gives the easy handle back. */

@@ -27,7 +27,8 @@ local call = {}
 
 --- A new call, due at once.
 ---@param client table
----@param request table  for core's client:send, and `max_retries`, `member` and `opener`
+---@param request table  for core's client:send, and `max_retries`, `deadline` (core.now, after
+---which no attempt may last), `member` and `opener`
 ---@param pace table?  see paginator.lua
 ---@return gradient.call
 function call.new(client, request, pace)
@@ -105,8 +106,10 @@ end
 -- Another attempt after a pause, or the end.
 function call_methods:retry_or_fail(fields, failure, now)
   local delay = fields.retry_after or retry.backoff(self.attempts)
-  if self.attempts > self.request.max_retries or delay > retry.longest_delay
-    or not retry.is_worthwhile(self.request.method, failure) then
+  local request = self.request
+  if self.attempts > request.max_retries or delay > retry.longest_delay
+    or request.deadline and now + delay > request.deadline
+    or not retry.is_worthwhile(request.method, failure) then
     return self:fail(fields)
   end
   if self.pace and fields.status == 429 then self.pace.slow_down(now + delay) end
@@ -120,7 +123,11 @@ end
 
 --- Makes the next attempt.
 function call_methods:send()
-  local transfer, code, message = self.client.core:send(self.request)
+  local request = self.request
+  if request.deadline then
+    request.timeout = math.max(0.001, math.min(request.timeout, request.deadline - core.now()))
+  end
+  local transfer, code, message = self.client.core:send(request)
   self.resume_at = nil
   if not transfer then return self:fail{ kind = code, message = message } end
   self.transfer, self.attempts = transfer, self.attempts + 1

@@ -124,6 +124,7 @@ end }
 
 --- One value.
 ---@param what string  what it is called: "parameter 'page'"
+---@param value any
 ---@param kind table  one of the kinds above
 ---@param level integer
 function check.value(what, value, kind, level)

@@ -196,7 +196,7 @@ local function new(options, level)
     has_token = token and true or false, refusal = refusal(scheme, host, checked),
     redact = redactor(token), token_length = token and #token or 0,
     -- A proxy of the environment is for the network, not for this machine.
-    proxy = scheme == "http" and not checked.proxy and is_loopback(host) and "" or nil,
+    proxy = not checked.proxy and is_loopback(host) and "" or nil,
     timeout = checked.timeout or 60, connect_timeout = checked.connect_timeout or 5,
     max_retries = checked.max_retries or 2, max_body = checked.max_body or 64 * 1024 * 1024,
     headers = checked.headers or {}, keep_nulls = checked.keep_nulls or false,
@@ -239,6 +239,7 @@ local json_headers = { accept = "application/json" }
 local json_body_headers = { accept = "application/json", ["content-type"] = "application/json" }
 
 --- A call of the API, not started yet.
+---@package
 ---@param operation table  see indexing_jobs.lua
 ---@param segments string[]  of the path
 ---@param query string[]  name, value, name, value, …
@@ -248,16 +249,22 @@ local json_body_headers = { accept = "application/json", ["content-type"] = "app
 ---@return gradient.call?, gradient.error?
 function client_methods:call(operation, segments, query, body, options, pace)
   local kind, message = self:obstacle()
+  local url = self.url:with(segments, query)
   if kind then
-    return nil, errors.new{ kind = kind, message = message, attempts = 0 }
+    local err = errors.new{ kind = kind, message = message, attempts = 0 }
+    if self.on_event then
+      self.on_event{ type = "error", method = operation.method, url = url, attempt = 0,
+        error = err }
+    end
+    return nil, err
   end
   return call.new(self, {
-    method = operation.method, url = self.url:with(segments, query), body = body,
+    method = operation.method, url = url, body = body,
     headers = header_lines(body and json_body_headers or json_headers, self.headers,
       options.headers or {}),
     timeout = options.timeout or self.timeout,
     connect_timeout = options.connect_timeout or self.connect_timeout,
-    max_retries = options.max_retries or self.max_retries,
+    max_retries = options.max_retries or self.max_retries, deadline = options.deadline,
     max_body = self.max_body, proxy = self.proxy, fresh = operation.method == "POST",
     member = operation.member, opener = operation.opener,
   }, pace)
@@ -332,6 +339,7 @@ local function mark_neglected(calls, now)
 end
 
 --- Sends what is due, without waiting for anything.
+---@package
 ---@param calls gradient.call[]
 ---@param pace table?
 function client_methods:start(calls, pace)
@@ -339,6 +347,7 @@ function client_methods:start(calls, pace)
 end
 
 --- Lets time pass, and whatever else this client has under way go on.
+---@package
 ---@param seconds number
 function client_methods:sleep(seconds)
   local deadline, slept = core.now() + seconds, false
@@ -349,6 +358,7 @@ function client_methods:sleep(seconds)
 end
 
 --- Drives `calls` until `wanted`, one of them, is over. The one place that waits.
+---@package
 ---@param wanted gradient.call
 ---@param calls gradient.call[]
 ---@param pace table?

@@ -5,8 +5,10 @@
 #ifndef GRADIENT_HOST_H
 #define GRADIENT_HOST_H
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -15,8 +17,8 @@
 int luaopen_gradient_core(lua_State *L) __attribute__((weak));
 
 /* Ends the program, and says why: as printf. */
-#define host_fail(...) \
-  (fprintf(stderr, "%s: ", __FILE__), fprintf(stderr, __VA_ARGS__), fputc('\n', stderr), \
+#define host_fail(...)                                                                             \
+  (fprintf(stderr, "%s: ", __FILE__), fprintf(stderr, __VA_ARGS__), fputc('\n', stderr),           \
    exit(EXIT_FAILURE))
 
 /* Opens the libraries, and makes a linked core known to `require`. Raises memory errors. */
@@ -36,12 +38,31 @@ static inline void host_call(lua_State *L, int count, int results) {
     host_fail("%s", luaL_tolstring(L, -1, NULL));
 }
 
-/* Runs `source` with the given string as its argument. */
-static inline void host_run(lua_State *L, const char *source, const char *argument) {
-  if (luaL_loadstring(L, source) != LUA_OK)
+/* Loads a program in Lua; leaves its function. */
+static inline void host_load(lua_State *L, const char *program) {
+  if (luaL_loadstring(L, program) != LUA_OK)
     host_fail("%s", lua_tostring(L, -1));
-  lua_pushstring(L, argument);
-  host_call(L, 1, 0);
+}
+
+/* wait(fds, seconds) as poll(2) does it, but for pauses between two attempts: they are skipped */
+static inline int host_wait(lua_State *L) {
+  struct pollfd polled[32];
+  lua_Integer i, count = luaL_len(L, 1);
+  luaL_argcheck(L, count <= (lua_Integer)(sizeof polled / sizeof *polled), 1, "too many");
+  for (i = 0; i < count; i++) {
+    const char *events;
+    lua_geti(L, 1, i + 1);
+    lua_getfield(L, -1, "fd");
+    lua_getfield(L, -2, "events");
+    events = lua_tostring(L, -1);
+    polled[i].fd = (int)lua_tointeger(L, -2);
+    polled[i].events =
+        (short)((strchr(events, 'r') ? POLLIN : 0) | (strchr(events, 'w') ? POLLOUT : 0));
+    lua_pop(L, 3);
+  }
+  if (count > 0)
+    (void)poll(polled, (nfds_t)count, (int)(lua_tonumber(L, 2) * 1000) + 1);
+  return 0;
 }
 
 #endif

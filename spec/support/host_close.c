@@ -7,7 +7,6 @@
 **                               503 is that status, and page 403 is there
 */
 #include <dirent.h>
-#include <string.h>
 
 #include "host.h"
 
@@ -22,12 +21,14 @@ static const char *const program =
     "begin, finish, waiting = {}, {}, {}\n"
     "\n"
     "local function open(wait)\n"
-    "  return gradient.client{ base_url = url, ca_file = ca_file, token = 'test-token', wait = wait }\n"
+    "  return gradient.client{ base_url = url, ca_file = ca_file, token = 'test-token', wait = "
+    "wait }\n"
     "end\n"
     "client = open(coroutine.yield)\n"
     "\n"
     /* Runs a function in a coroutine until it waits for what will not come: for an answer (all its
-       descriptors are to be read), for the end of a pause (there are none), or in its loop's body. */
+       descriptors are to be read), for the end of a pause (there are none), or in its loop's body.
+     */
     "local function start(work)\n"
     "  local thread = coroutine.create(work)\n"
     "  while true do\n"
@@ -67,8 +68,7 @@ static const char *const program =
     "function begin.transfers()\n"
     "  transfers = {}\n"
     "  for i = 1, 8 do\n"
-    "    transfers[i] = client.core:send{ url = url .. '/v2/gen-ai/indexing_jobs?page=404',\n"
-    "      headers = { 'authorization: Bearer test-token' } }\n"
+    "    transfers[i] = client.core:send{ url = url .. '/v2/gen-ai/indexing_jobs?page=404' }\n"
     "    client.core:step()\n"
     "  end\n"
     "end\n"
@@ -130,8 +130,7 @@ static lua_State *open_state(const char *url, const char *ca_file) {
   if (!L)
     host_fail("no lua_State");
   host_open(L);
-  if (luaL_loadstring(L, program) != LUA_OK)
-    host_fail("%s", lua_tostring(L, -1));
+  host_load(L, program);
   lua_pushstring(L, url);
   lua_pushstring(L, ca_file);
   host_call(L, 2, 0);

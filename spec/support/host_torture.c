@@ -1,6 +1,7 @@
 /*
 ** host_torture.c: a host in which every single allocation fails once: Lua's, libcurl's, and the
-** core's own. Each scenario runs with the n-th request for memory refused, for n = 1, 2, 3 … until
+** core's own. Each scenario runs with the n-th request for memory refused, for n = 1, 2, 3, ...
+*until
 ** none is left to refuse. Each run must end in a clean error or in the whole answer; the same state
 ** must go on working; and when it is closed, every block must have been given back.
 **
@@ -8,9 +9,9 @@
 **
 ** The core's own allocations are met by linking with -Wl,--wrap=realloc,--wrap=free.
 */
-#include <poll.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
-#include <string.h>
 #include <time.h>
 
 #include <curl/curl.h>
@@ -28,9 +29,7 @@ void __wrap_free(void *block);
 ** one is refused (0: none), and how many after it are, too. */
 enum owner { OF_LUA, OF_LIBCURL, OF_CORE, OWNERS };
 
-static struct meter {
-  size_t blocks, requests, refused, further;
-} meters[OWNERS];
+static struct meter { size_t blocks, requests, refused, further; } meters[OWNERS];
 
 /* libcurl looks names up in a thread of its own */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -133,13 +132,40 @@ void __wrap_free(void *block) {
   __real_free(block);
 }
 
+/* ---- a name service ---- */
+
+/* Every name is this machine's. libcurl asks for it in a thread of its own. */
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                struct addrinfo **result) {
+  struct {
+    struct addrinfo info;
+    struct sockaddr_in address;
+  } *found = calloc(1, sizeof *found);
+  (void)node;
+  if (!found)
+    return EAI_MEMORY;
+  found->address.sin_family = AF_INET;
+  found->address.sin_port = htons((unsigned short)(service ? atoi(service) : 0));
+  found->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  found->info.ai_family = AF_INET;
+  found->info.ai_socktype = hints ? hints->ai_socktype : SOCK_STREAM;
+  found->info.ai_addrlen = sizeof found->address;
+  found->info.ai_addr = (struct sockaddr *)&found->address;
+  *result = &found->info;
+  return 0;
+}
+
+void freeaddrinfo(struct addrinfo *info) {
+  __real_free(info);
+}
+
 /* ---- the scenarios ---- */
 
 static const char *const program =
     "port, wait = ...\n"
-    "function open(host, wait)\n"
-    "  local url = 'http://' .. host .. ':' .. port\n"
-    "  return require('gradient').client{ base_url = url, token = 'test-token', wait = wait }\n"
+    "function open(options)\n"
+    "  options.token = 'test-token'\n"
+    "  return require('gradient').client(options)\n"
     "end\n"
     "function list(page)\n"
     "  local params = { per_page = 9, page = page }\n"
@@ -158,7 +184,7 @@ static const char *const program =
     "end\n"
     "function fresh()\n" /* with a name to look up, and the wait that blocks */
     "  local former = client\n"
-    "  client = open('localhost')\n"
+    "  client = open{ base_url = 'http://name.test:' .. port, allow_http = true, proxy = '' }\n"
     "  former:close()\n"
     "  return list()\n"
     "end\n"
@@ -166,7 +192,8 @@ static const char *const program =
     "function judge(ok, jobs, err)\n"
     "  if not ok then jobs, err = nil, jobs end\n"
     "  if type(err) == 'string' and err:find('not enough memory$') then return 'memory' end\n"
-    "  if jobs == nil then return type(err) == 'table' and err.kind or 'unclean: ' .. tostring(err),"
+    "  if jobs == nil then return type(err) == 'table' and err.kind or 'unclean: ' .. "
+    "tostring(err),"
     "    tostring(err) end\n"
     "  local seen = {}\n"
     "  for _, job in ipairs(jobs) do\n"
@@ -176,7 +203,7 @@ static const char *const program =
     "  for _ in pairs(seen) do count = count + 1 end\n"
     "  return count == 9 and #jobs == 9 and 'whole' or 'a partial list'\n"
     "end\n"
-    "client = open('127.0.0.1', wait)\n";
+    "client = open{ base_url = 'http://127.0.0.1:' .. port, wait = wait }\n";
 
 static const char *const scenarios[] = {"list", "each", "missing", "fresh"};
 
@@ -210,37 +237,14 @@ static void note_outcome(const char *name, size_t kind) {
   outcomes[i].times[kind]++;
 }
 
-/* wait(fds, seconds): as poll(2) does it; but the pauses between two attempts are skipped */
-static int wait_for(lua_State *L) {
-  struct pollfd polled[16];
-  lua_Integer i, count = luaL_len(L, 1);
-  if (count > (lua_Integer)COUNT(polled))
-    host_fail("more descriptors than expected");
-  for (i = 0; i < count; i++) {
-    const char *events;
-    lua_geti(L, 1, i + 1);
-    lua_getfield(L, -1, "fd");
-    lua_getfield(L, -2, "events");
-    events = lua_tostring(L, -1);
-    polled[i].fd = (int)lua_tointeger(L, -2);
-    polled[i].events =
-        (short)((strchr(events, 'r') ? POLLIN : 0) | (strchr(events, 'w') ? POLLOUT : 0));
-    lua_pop(L, 3);
-  }
-  if (count > 0)
-    (void)poll(polled, (nfds_t)count, (int)(lua_tonumber(L, 2) * 1000) + 1);
-  return 0;
-}
-
 static lua_State *open_state(const char *port) {
   lua_State *L = lua_newstate(lua_allocate, NULL);
   if (!L)
     host_fail("no lua_State");
   host_open(L);
-  if (luaL_loadstring(L, program) != LUA_OK)
-    host_fail("%s", lua_tostring(L, -1));
+  host_load(L, program);
   lua_pushstring(L, port);
-  lua_pushcfunction(L, wait_for);
+  lua_pushcfunction(L, host_wait);
   host_call(L, 2, 0);
   return L;
 }

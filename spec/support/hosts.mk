@@ -1,6 +1,6 @@
 # Builds the host programs of spec/host_spec.lua: make -f spec/support/hosts.mk [TARGET…]
 #
-# The core is compiled into those that run under a sanitizer; the others find build/gradient/core.so.
+# The core is compiled into those that run under a sanitizer; others load build/gradient/core.so.
 
 LUA_CFLAGS ?= $(shell pkg-config --cflags lua5.4)
 LUA_LIBS ?= $(shell pkg-config --libs lua5.4)
@@ -13,19 +13,25 @@ CFLAGS_plain := -O1 -g
 CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
   -fno-sanitize-recover=all
 CFLAGS_tsan := -O1 -g -fsanitize=thread
+CFLAGS_gcov := -O0 -g --coverage
 
 CORE := core client transfer json
 OUT := build/hosts
 
 compile = $(CC) $(C99) $(WARNINGS) $(CFLAGS_$(1)) -Isrc $(LUA_CFLAGS) $(CURL_CFLAGS)
-libraries = $(LUA_LIBS) $(CURL_LIBS) -lpthread -ldl
+libraries = $(LUA_LIBS) $(CURL_LIBS) -lm -lpthread -ldl
 
-all: $(OUT)/asan/host_torture
+all: $(addprefix $(OUT)/,asan/host_torture asan/host_close asan/host_fork tsan/host_threads \
+  plain/host_close plain/host_embed slow_names.so)
+
+$(OUT)/slow_names.so: spec/support/slow_names.c
+	@mkdir -p $(@D)
+	$(CC) $(C99) $(WARNINGS) -fPIC -shared -o $@ $<
 
 # The core's own allocations can be refused.
-$(OUT)/asan/host_torture: LDFLAGS := -Wl,--wrap=realloc,--wrap=free
+$(OUT)/asan/host_torture $(OUT)/gcov/host_torture: LDFLAGS := -Wl,--wrap=realloc,--wrap=free
 
-# $(1): plain, asan or tsan
+# $(1): plain, asan, tsan or gcov (make coverage)
 define rules
 $(OUT)/$(1)/%.o: src/%.c $(wildcard src/*.h)
 	@mkdir -p $$(@D)
@@ -39,7 +45,7 @@ $(OUT)/$(1)/host_%: $(OUT)/$(1)/host_%.o $(if $(filter plain,$(1)),,$(CORE:%=$(O
 	$(CC) $(CFLAGS_$(1)) $$(LDFLAGS) -o $$@ $$^ $(libraries)
 endef
 
-$(foreach kind,plain asan tsan,$(eval $(call rules,$(kind))))
+$(foreach kind,plain asan tsan gcov,$(eval $(call rules,$(kind))))
 
 .PHONY: all
 .SECONDARY:

@@ -411,6 +411,13 @@ local function close_inherited()
   end
 end
 
+--- Whether the end of standard input can be waited for: not if it is a file, or /dev/null.
+local function can_wait_for_stdin()
+  local probe = cqueues.new()
+  probe:wrap(cqueues.poll, { pollfd = 0, events = "r" }, 0)
+  return (probe:step(0))
+end
+
 --- Ends the process when standard input ends: whoever started it has gone.
 local function follow_stdin()
   while true do
@@ -449,6 +456,9 @@ local function main()
   local loop = cqueues.new()
   loop:wrap(accept_connections, state, loop, listener)
   if not options["no-stdin"] then
+    if not can_wait_for_stdin() then
+      fail("standard input is no pipe or terminal to wait for: use --no-stdin")
+    end
     loop:wrap(follow_stdin)
   end
 

@@ -1,6 +1,6 @@
 --- Shell commands, for specs that build, install and pack.
 --
---   shell.must(command, …)             formats the command; what it printed; raises that if it fails
+--   shell.must(command, …)             formats and runs it; returns what it printed, or raises that
 --   local output, ok = shell.run(…)    the same without raising
 --   shell.quote(word)                  a word as the shell takes it
 --   shell.read(path), shell.write(path, text)
@@ -10,9 +10,9 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
--- Not for these: the sanitizer that is preloaded into us, the options of the make that runs us, and
--- the paths by which we find what was built here.
-local clean = "unset LD_PRELOAD MAKEFLAGS MFLAGS MAKELEVEL LUA_PATH LUA_CPATH; "
+-- Not for these: the options of the make that runs us, and the paths by which we find what was
+-- built here.
+local clean = "unset MAKEFLAGS MFLAGS MAKELEVEL LUA_PATH LUA_CPATH; "
 
 local function run(command, ...)
   local pipe = assert(io.popen(clean .. "{ " .. command:format(...) .. "\n} 2>&1"))

@@ -1,0 +1,491 @@
+local api = require "spec.support.api"
+local core = require "gradient.core"
+local waiting = require "spec.support.waiting"
+
+local path = "/v2/gen-ai/indexing_jobs"
+
+describe("core", function()
+  local server, client, authorization
+
+  setup(function()
+    server = api.start{ jobs = 30 }
+    authorization = { "authorization: Bearer " .. server.token }
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  before_each(function()
+    server:reset()
+    client = core.client{ headers = authorization }
+  end)
+
+  after_each(function()
+    client:close()
+    server:await{ open = 0 } -- what is still on its way would count for the next one
+  end)
+
+  local function send(request)
+    local all = { url = server.url .. path, timeout = 10 }
+    for name, value in pairs(request or {}) do all[name] = value end
+    return client:send(all)
+  end
+
+  -- Steps until the transfer has ended; returns its result.
+  local function finish(transfer)
+    client:step()
+    while select("#", transfer:result()) == 1 do
+      client:wait(client:timeout() or 1)
+      client:step()
+    end
+    return transfer:result()
+  end
+
+  local function raises(message, f, ...)
+    local ok, err = pcall(f, ...)
+    assert.is_false(ok)
+    assert.matches(message, err)
+  end
+
+  describe("client", function()
+    it("sends, and is stepped until there is a result", function()
+      local transfer = send()
+      assert.same({ n = 1 }, table.pack(transfer:result()))
+      assert.equal("gradient.transfer (running)", tostring(transfer))
+      assert.equal("gradient.core.client (1 running)", tostring(client))
+      local status, headers = finish(transfer)
+      assert.equal(200, status)
+      assert.equal("application/json; charset=utf-8", headers["content-type"])
+      assert.equal("gradient.transfer (ended)", tostring(transfer))
+      assert.equal(0, client:step())
+      assert.equal(20, #transfer:decode().jobs)
+    end)
+
+    it("sends method, headers and body", function()
+      local transfer = send{
+        method = "POST", headers = { "X-One: 1", "x-empty;", "content-type: text/x" },
+        body = "a\0b",
+      }
+      assert.equal(400, (finish(transfer)))
+      local request = server:requests()[1]
+      assert.equal("POST", request.method)
+      assert.equal("1", request.headers["x-one"])
+      assert.equal("", request.headers["x-empty"])
+      assert.equal("a\0b", request.body)
+    end)
+
+    it("counts the transfers that run", function()
+      assert.equal(0, client:step())
+      server:script{ { steps = { { hang = true } }, forever = true } }
+      local first, second = send(), send()
+      assert.equal(2, client:step())
+      first:close()
+      assert.equal(1, client:step())
+      second:close()
+      assert.equal(0, client:step())
+    end)
+
+    it("steps without waiting, whatever there is to wait for", function()
+      server:fault "silent"
+      local transfer <close> = send()
+      local started = core.now()
+      for _ = 1, 100 do client:step() end
+      assert.is_true(core.now() - started < 5)
+      assert.is_nil((transfer:result()))
+    end)
+
+    it("waits no longer than it is told to, and not at all for nothing or less", function()
+      local started = core.now()
+      client:wait(0.05)
+      assert.is_true(core.now() - started >= 0.05)
+      started = core.now()
+      for _, seconds in ipairs{ 0, -1, -math.huge, 0 / 0 } do client:wait(seconds) end
+      assert.is_true(core.now() - started < 5)
+    end)
+
+    it("says what to wait for, and for how long at the most", function()
+      assert.is_nil(client:timeout())
+      server:script{ { delay = 0.02 } }
+      local transfer = send()
+      assert.equal(0, client:timeout())
+      client:step()
+      while transfer:result() == nil and client:step() > 0 do
+        local fds, seconds = client:fds(transfer), client:timeout()
+        assert.is_true(#fds >= 2)
+        for _, entry in ipairs(fds) do
+          assert.equal("integer", math.type(entry.fd))
+          assert.is_true(entry.events == "r" or entry.events == "w" or entry.events == "rw")
+        end
+        assert.is_true(seconds >= 0 and seconds <= 10)
+        waiting.poll(fds, seconds)
+        client:give_back(fds)
+      end
+      assert.equal(200, (transfer:result()))
+      assert.is_nil(client:timeout())
+      assert.is_true(#client:fds() <= 1)
+    end)
+
+    it("tells by a descriptor when another's step has ended a transfer", function()
+      server:script{ { steps = { { hang = true } }, times = 2 } }
+      local mine, other = send{ timeout = 0.03 }, send()
+      client:step()
+      local fds = client:fds(mine)
+      local function is_readable()
+        local started = core.now()
+        waiting.poll({ fds[1] }, 0.05)
+        return core.now() - started < 0.04
+      end
+      assert.is_false(is_readable())
+      client:step(other) -- which has a look at the time, too
+      assert.is_true(is_readable())
+      assert.equal("timeout", select(2, mine:result()))
+      assert.is_false(is_readable())
+      client:give_back(fds)
+    end)
+
+    it("takes options and requests of the right type only", function()
+      raises("bad argument #1", core.client)
+      raises("bad argument #1", core.client, "x")
+      for _, name in ipairs{ "user_agent", "proxy", "ca_file" } do
+        raises("string expected", core.client, { [name] = {} })
+      end
+      raises("bad argument", client.send, client)
+      raises("bad argument", client.send, {}, {})
+      raises("needs a url", client.send, client, {})
+      raises("needs a url", send, { url = {} })
+      for _, seconds in ipairs{ 0, -1, 0 / 0, "x", {} } do
+        raises("timeout must be a positive number of seconds", send, { timeout = seconds })
+        raises("connect_timeout must be a positive number of seconds", send,
+          { connect_timeout = seconds })
+      end
+      for _, bytes in ipairs{ 0, -1, 1.5, "x" } do
+        raises("max_body must be a positive number of bytes", send, { max_body = bytes })
+      end
+      raises("header must be a string", send, { headers = { {} } })
+      for _, line in ipairs{ "x: a\r\nevil: yes", "x: a\nb", "x: \0", "x: \27" } do
+        raises("control character", send, { headers = { line } })
+      end
+      raises("number expected", client.wait, client)
+      raises("gradient.transfer expected", client.step, client, 5)
+      raises("gradient.transfer expected", client.fds, client, client)
+      raises("bad argument", client.close, 5)
+      raises("bad argument", client.give_back, client)
+      assert.equal(0, client:step())
+      assert.equal(200, (finish(send())))
+      assert.equal(1, server:connections().requests)
+    end)
+
+    it("takes a client's header lines with the same care", function()
+      local other <close> = core.client{ headers = { "x: a\r\nevil: yes" } }
+      raises("control character", other.send, other, { url = server.url })
+    end)
+
+    it("does not know another protocol than http and https", function()
+      for _, url in ipairs{ "file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/",
+        "nonsense://x" } do
+        local status, code, message = finish(send{ url = url })
+        assert.is_nil(status)
+        assert.equal("connection", code)
+        assert.matches("[Pp]rotocol", message)
+      end
+    end)
+
+    it("takes times beyond all bounds", function()
+      for _, seconds in ipairs{ math.huge, 1e18, 2 ^ 31 } do
+        assert.equal(200, (finish(send{ timeout = seconds, connect_timeout = seconds })))
+      end
+    end)
+
+    it("takes times of less than a millisecond", function()
+      server:fault "silent"
+      local status, code = finish(send{ timeout = 1e-9 })
+      assert.is_nil(status)
+      assert.equal("timeout", code)
+    end)
+
+    it("answers when it is closed", function()
+      client:close()
+      client:close()
+      assert.same({ n = 3, nil, "closed", "the client was closed" }, table.pack(send()))
+      assert.equal(0, client:step())
+      assert.same({}, client:fds())
+      assert.is_nil(client:timeout())
+      client:wait(0)
+      client:wake()
+      client:give_back{}
+      assert.equal("gradient.core.client (closed)", tostring(client))
+    end)
+
+    it("ends its transfers when it is closed, but keeps their answers", function()
+      server:script{ { match = { page = 2 }, steps = { { hang = true } } } }
+      local ended, running = send(), send{ url = server.url .. path .. "?page=2" }
+      finish(ended)
+      client:close()
+      assert.equal(200, (ended:result()))
+      assert.equal(20, #ended:decode().jobs)
+      local status, code, message = running:result()
+      assert.is_nil(status)
+      assert.equal("closed", code)
+      assert.equal("the client was closed", message)
+      raises("no answer to decode", running.decode, running)
+      running:close()
+      ended:close()
+    end)
+
+    it("outlives its transfers, and they outlive it", function()
+      server:script{ { steps = { { hang = true } }, times = 2 } }
+      local other = core.client{ headers = authorization }
+      local transfer = other:send{ url = server.url .. path }
+      other:step()
+      other = nil
+      collectgarbage()
+      collectgarbage()
+      assert.equal("gradient.transfer (running)", tostring(transfer))
+      transfer = nil
+      send()
+      client:step()
+      collectgarbage()
+      collectgarbage()
+      assert.equal(0, client:step())
+      server:await{ in_progress = 0 }
+      assert.is_nil(transfer or other)
+    end)
+
+    it("leaves no descriptor behind", function()
+      client:close()
+      local before = waiting.open_descriptors()
+      for _ = 1, 20 do
+        client = core.client{ headers = authorization }
+        local transfers = {}
+        for number = 1, 3 do transfers[number] = send() end
+        client:step()
+        client:give_back(client:fds(table.unpack(transfers)))
+        finish(transfers[1])
+        client:close()
+      end
+      assert.equal(before, waiting.open_descriptors())
+    end)
+
+    it("leaves no descriptor behind when it is closed while they are lent", function()
+      client:close()
+      local before = waiting.open_descriptors()
+      client = core.client{ headers = authorization }
+      local transfer = send()
+      client:step()
+      local fds = client:fds(transfer)
+      client:close()
+      client:give_back(fds)
+      assert.equal(before, waiting.open_descriptors())
+    end)
+
+    it("lends a descriptor that stays open until it is given back", function()
+      server:fault "silent"
+      local transfer = send()
+      client:step()
+      local fds = client:fds(transfer)
+      local before = waiting.open_descriptors()
+      transfer:close()
+      assert.equal(before, waiting.open_descriptors())
+      client:give_back(fds)
+      assert.equal(before - 1, waiting.open_descriptors())
+    end)
+  end)
+
+  describe("transfer", function()
+    it("answers when it is closed, running or not", function()
+      local running, ended = send(), send()
+      finish(ended)
+      for _, transfer in ipairs{ running, ended } do
+        transfer:close()
+        transfer:close()
+        local status, code, message = transfer:result()
+        assert.is_nil(status)
+        assert.equal("closed", code)
+        assert.is_string(message)
+        assert.equal("", transfer:body())
+        raises("no answer to decode", transfer.decode, transfer)
+        assert.equal("gradient.transfer (closed)", tostring(transfer))
+      end
+    end)
+
+    it("has no answer to decode while it runs or when it failed", function()
+      server:fault "reset"
+      local transfer = send()
+      raises("no answer to decode", transfer.decode, transfer)
+      local status, code, message, sent = finish(transfer)
+      assert.is_nil(status)
+      assert.equal("connection", code)
+      assert.matches("reset", message)
+      assert.is_true(sent)
+      raises("no answer to decode", transfer.decode, transfer)
+    end)
+
+    it("tells whether the server may have seen the request", function()
+      local nowhere <close> = api.refused()
+      local _, code, _, sent = finish(send{ url = nowhere.url })
+      assert.equal("connection", code)
+      assert.is_false(sent)
+      local silent <close> = api.unreachable()
+      _, code, _, sent = finish(send{ url = silent.url, connect_timeout = 0.05 })
+      assert.equal("timeout", code)
+      assert.is_false(sent)
+      server:fault "silent"
+      _, code, _, sent = finish(send{ timeout = 0.05 })
+      assert.equal("timeout", code)
+      assert.is_true(sent)
+    end)
+
+    it("tells when an answer is too large", function()
+      local _, code, message = finish(send{ max_body = 100 })
+      assert.equal("too_large", code)
+      assert.equal("the answer is over max_body (100 bytes)", message)
+      server:fault "huge_headers"
+      _, code = finish(send())
+      assert.equal("too_large", code)
+    end)
+
+    it("gives its body, or the beginning of it", function()
+      server:script{ { status = 200, body = "a\0bc" } }
+      local transfer = send()
+      assert.equal("", transfer:body())
+      finish(transfer)
+      assert.equal("a\0bc", transfer:body())
+      assert.equal("a\0", transfer:body(2))
+      assert.equal("", transfer:body(0))
+      assert.equal("a\0bc", transfer:body(5))
+      raises("must not be negative", transfer.body, transfer, -1)
+      raises("number expected", transfer.body, transfer, "x")
+    end)
+
+    it("can be asked again and again", function()
+      local transfer = send()
+      finish(transfer)
+      local status, headers = transfer:result()
+      assert.same({ status, headers }, { transfer:result() })
+      assert.same(transfer:decode(), transfer:decode())
+    end)
+
+    it("decodes in the shape that it is asked for", function()
+      server:script{ { status = 200, body = '{"jobs":[{}],"x":null}' } }
+      local transfer = send()
+      finish(transfer)
+      assert.same({ jobs = { {} } }, transfer:decode())
+      assert.same({ jobs = { {} }, x = core.null }, transfer:decode(true, "jobs", "["))
+      local value, message, offset = transfer:decode(false, "jobs", "{")
+      assert.is_nil(value)
+      assert.matches("expected an object", message)
+      assert.equal(9, offset)
+      raises("must be '{' or '%['", transfer.decode, transfer, false, "jobs", "(")
+    end)
+
+    it("is no transfer when it is something else", function()
+      local transfer <close> = send()
+      for _, method in ipairs{ "result", "decode", "body", "close" } do
+        raises("bad argument", transfer[method])
+        raises("bad argument", transfer[method], client)
+        raises("bad argument", transfer[method], io.stdout)
+      end
+    end)
+  end)
+
+  describe("url", function()
+    local function with(base, segments, query)
+      return assert(core.url(base)):with(segments, query or {})
+    end
+
+    it("is a base with path segments and a query, all escaped", function()
+      assert.equal("https://example.com/a/b?c=d&e=f",
+        with("https://example.com", { "a", "b" }, { "c", "d", "e", "f" }))
+      local text = with("https://example.com/x/", { "a/b ?#%", "é\0" }, { "a&b", "c=d\r\n" })
+      assert.equal("https://example.com/x/a%2fb%20%3f%23%25/%c3%a9%00?a%26b=c%3dd%0d%0a",
+        (text:gsub("%%%x%x", string.lower)))
+    end)
+
+    it("keeps the base's path, whatever that ends with", function()
+      for _, ending in ipairs{ "", "/", "///" } do
+        assert.equal("https://example.com:8443/x/y/z",
+          with("https://example.com:8443/x/y" .. ending, { "z" }))
+        assert.equal("https://example.com/z", with("https://example.com" .. ending, { "z" }))
+      end
+    end)
+
+    it("can be made again and again", function()
+      local url = core.url "https://example.com/x"
+      assert.equal("https://example.com/x/a?b=c", url:with({ "a" }, { "b", "c" }))
+      assert.equal("https://example.com/x/d", url:with({ "d" }, {}))
+      assert.equal("https://example.com/x?b=", url:with({}, { "b", "" }))
+    end)
+
+    it("tells its parts", function()
+      assert.same({ "https", "example.com", n = 4 },
+        table.pack(core.url "HTTPS://example.com:1/x":parts()))
+      assert.same({ "http", "[::1]", "a=b", "c", n = 4 },
+        table.pack(core.url "http://[::1]/?a=b#c":parts()))
+    end)
+
+    it("says what is wrong with a text that is none", function()
+      for _, text in ipairs{ "", "example.com", "/x", "https://", "https://a b", "http://a:99999",
+        "https://user@example.com", "https://user:password@example.com", "ftp2://example.com" } do
+        local url, message = core.url(text)
+        assert.is_nil(url)
+        assert.is_string(message)
+        assert.not_matches("password", message, 1, true)
+      end
+    end)
+
+    it("is not cut off at a zero byte", function()
+      assert.is_nil((core.url "https://example.com\0.evil.example"))
+    end)
+
+    it("takes arguments of the right type only", function()
+      local url = core.url "https://example.com"
+      raises("bad argument", core.url)
+      raises("bad argument", url.parts, {})
+      raises("bad argument", url.with, url, "x", {})
+      raises("bad argument", url.with, url, {})
+      raises("string expected", url.with, url, { {} }, {})
+      raises("string expected", url.with, url, {}, { "a", {} })
+      assert.equal("https://example.com/a", url:with({ "a" }, {}))
+    end)
+
+    it("answers with an error when it is closed", function()
+      local url = core.url "https://example.com"
+      url:close()
+      url:close()
+      raises("this url is closed", url.parts, url)
+      raises("this url is closed", url.with, url, {}, {})
+    end)
+  end)
+
+  describe("date", function()
+    it("reads the three forms that HTTP has", function()
+      for _, text in ipairs{ "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994" } do
+        assert.equal(784111777, core.date(text))
+      end
+    end)
+
+    it("is nil for anything else", function()
+      for _, text in ipairs{ "", "soon", "-5", "120", "1e3", "5, 5" } do
+        assert.is_nil(core.date(text))
+      end
+      raises("string expected", core.date)
+    end)
+  end)
+
+  it("has a clock that only goes forward", function()
+    local before = core.now()
+    client:wait(0.002)
+    assert.is_true(core.now() > before)
+    assert.equal("float", math.type(before))
+  end)
+
+  it("has nothing in it that is not meant for the Lua side", function()
+    local names = {}
+    for name in pairs(core) do names[#names + 1] = name end
+    table.sort(names)
+    assert.same({ "client", "date", "decode", "libcurl", "now", "null", "terminal_size", "url",
+      "version" }, names)
+  end)
+end)

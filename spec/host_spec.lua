@@ -1,0 +1,169 @@
+--- Programs that embed the module, and what they do to it: C hosts (spec/support/host_*.c) under
+--- the sanitizers and valgrind, scripts that are interrupted, and a thousand lists in a row.
+
+local apis = require "spec.support.api"
+local core = require "gradient.core"
+local gradient = require "gradient"
+local shell = require "spec.support.shell"
+local tls = require "spec.support.tls"
+local uv = require "luv"
+
+-- The hosts have sanitizers of their own, and the scripts an interpreter: once is enough.
+local once = package.cpath:find("build/sanitized", 1, true) and pending or it
+
+local environment = "env LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/?.so;;'"
+  .. " DIGITALOCEAN_ACCESS_TOKEN=test-token "
+
+local function build(what)
+  shell.must("make -s -j4 -f spec/support/hosts.mk %s", what)
+end
+
+-- A host to its end; returns what it printed.
+local function run(command, ...)
+  return shell.must(environment .. "timeout 60 build/hosts/" .. command, ...)
+end
+
+-- A page that never comes, and one that is always tried again.
+local endless = {
+  { match = { page = 404 }, steps = { { hang = true } }, forever = true },
+  { match = { page = 503 }, status = 503, headers = { ["retry-after"] = "30" }, forever = true },
+}
+
+-- What the server saw, in groups: {[key] = {set of values}}.
+local function grouped(api, key, value)
+  local groups = {}
+  for _, request in ipairs(api:requests()) do
+    local group = key(request)
+    groups[group] = groups[group] or {}
+    groups[group][value(request)] = true
+  end
+  return groups
+end
+
+local function who(request) return request.query.who end
+
+describe("a host in C", function()
+  local api
+
+  lazy_setup(function() build "" end)
+  before_each(function() api = apis.start() end)
+  after_each(function() api:stop() end)
+
+  once("drives coroutines with an event loop of its own", function()
+    api:set{ latency = 0.1 }
+    local output = shell.must(environment .. "GRADIENT_BASE_URL=%s build/hosts/plain/host_embed",
+      api.url)
+    local _, lines = output:gsub("%d\t[%x-]+\tINDEX_JOB_STATUS_[%u_]+\n", "")
+    assert.equal(15, lines, output)
+    assert.equal(3, api:connections().busiest)
+  end)
+
+  once("may have threads, and clients with different tokens", function()
+    api:set{ tokens = { "token-1", "token-2", "token-3" } }
+    run("tsan/host_threads %s 60", api.url)
+    local front <close> = tls.start(api)
+    run("tsan/host_threads %s 10 %s", front.url, front.ca_file)
+    assert.equal(8 * 60 + 8 * 10, #api:requests())
+    local tokens = grouped(api, who, function(request) return request.headers.authorization end)
+    assert.same({
+      ["1"] = { ["Bearer token-1"] = true }, ["2"] = { ["Bearer token-2"] = true },
+      ["3"] = { ["Bearer token-3"] = true },
+    }, tokens)
+  end)
+
+  once("may run out of memory at any moment", function()
+    api:set{ jobs = 9 }
+    api:script{ { match = { page = 404 }, status = 404, forever = true } }
+    local output = run("asan/host_torture %d", api.port)
+    assert.truthy(output:find("each of %d%d%d requests refused"), output)
+  end)
+
+  once("may fork before and during a request", function()
+    local slow = { match = { page = 2 }, delay = 0.3, forever = true }
+    api:script{ slow }
+    run("asan/host_fork %s", api.url)
+    for _, users in pairs(grouped(api, function(request) return request.connection end, who)) do
+      assert.is_nil(next(users, next(users)))
+    end
+    for _, http2 in ipairs{ true, false } do
+      local front <close> = tls.start(api, { http2 = http2 })
+      run("asan/host_fork %s %s", front.url, front.ca_file)
+    end
+  end)
+
+  once("may close a client or a state with all that is under way", function()
+    api:set{ jobs = 500 }
+    api:script(endless)
+    local front <close> = tls.start(api)
+    local pipe = assert(io.popen(environment .. "valgrind -q --error-exitcode=9 --leak-check=full"
+      .. " build/hosts/plain/host_close " .. api.url .. " 2>&1"))
+    run("asan/host_close %s", api.url)
+    run("asan/host_close %s %s", front.url, front.ca_file)
+    local output = pipe:read("a")
+    assert(pipe:close(), output)
+  end)
+end)
+
+describe("a script that is interrupted", function()
+  local api
+
+  lazy_setup(function() build "build/hosts/slow_names.so" end)
+  before_each(function()
+    api = apis.start()
+    api:script(endless)
+  end)
+  after_each(function() api:stop() end)
+
+  -- Starts a list in another process, lets it get as far as `await` says, and interrupts it.
+  local function interrupt(url, page, await, preload)
+    local program = ("require 'gradient'.client{ base_url = '%s', allow_http = true, proxy = '' }"
+      .. ".indexing_jobs.list{ page = %d }"):format(url, page)
+    local pipe = assert(io.popen(("{ echo $$; exec %s LD_PRELOAD=%s lua5.4 -e %s; } 2>&1")
+      :format(environment, preload or "", shell.quote(program))))
+    local process = pipe:read("n", "l")
+    await(pipe)
+    local interrupted_at = core.now()
+    os.execute("kill -INT " .. process)
+    local output = pipe:read("a")
+    local elapsed = core.now() - interrupted_at
+    assert.falsy(pipe:close())
+    assert.truthy(output:find("interrupted!", 1, true), output)
+    assert.is_true(elapsed < 0.5, elapsed)
+  end
+
+  once("ends while a request hangs", function()
+    interrupt(api.url, 404, function() api:await{ requests = 1 } end)
+  end)
+
+  once("ends in the pause before another attempt", function()
+    interrupt(api.url, 503, function() api:await{ answered = 1 } end)
+  end)
+
+  once("ends while a name is looked up", function()
+    interrupt("http://some.test", 1, function(pipe)
+      assert.equal("asked for some.test", pipe:read("l"))
+    end, "build/hosts/slow_names.so")
+  end)
+end)
+
+describe("a thousand lists", function()
+  it("leave memory and descriptors where they were", function()
+    local api <close> = apis.start{ jobs = 5 }
+    local client <close> = gradient.client{ base_url = api.url, token = "test-token" }
+    local function descriptors_now()
+      local directory, count = uv.fs_scandir("/proc/self/fd"), 0
+      while uv.fs_scandir_next(directory) do count = count + 1 end
+      return count
+    end
+    local function lists(count)
+      for _ = 1, count do assert(client.indexing_jobs.list{}) end
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage("count"), descriptors_now()
+    end
+    local kilobytes, descriptors = lists(100)
+    local kilobytes_after, descriptors_after = lists(1000)
+    assert.is_true(kilobytes_after - kilobytes < 1, kilobytes_after - kilobytes)
+    assert.is_true(descriptors_after <= descriptors, descriptors_after - descriptors)
+  end)
+end)
