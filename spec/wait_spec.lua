@@ -5,9 +5,10 @@ local uv = require "luv"
 
 local core = require "gradient.core"
 local gradient = require "gradient"
+local program = require "spec.support.program"
 local start = require("spec.support.api").start
 local tls = require "spec.support.tls"
-local open_descriptors = require("spec.support.waiting").open_descriptors
+local waiting = require "spec.support.waiting"
 
 -- Starts functions as coroutines of a loop, and runs it until all are done.
 local loops = {}
@@ -26,10 +27,10 @@ end
 local sleep = {
   cqueues = cqueues.sleep,
   luv = function(seconds)
-    local waiting, timer = coroutine.running(), uv.new_timer()
+    local thread, timer = coroutine.running(), uv.new_timer()
     timer:start(math.ceil(seconds * 1000), 0, function()
       timer:close()
-      coroutine.resume(waiting)
+      coroutine.resume(thread)
     end)
     coroutine.yield()
   end,
@@ -174,7 +175,7 @@ describe("wait", function()
 
       it("a cancelled coroutine leaves nothing behind", function()
         api:fault("silent", { times = 3 })
-        local before, handles = open_descriptors(), open_handles()
+        local before, handles = waiting.open_descriptors(), open_handles()
         local client <close> = new_client{ wait = adapter }
         local threads = {}
         run{ function()
@@ -188,7 +189,7 @@ describe("wait", function()
         client:close()
         assert.equal(handles, open_handles())
         collectgarbage()
-        assert.is_true(open_descriptors() <= before + 1) -- the loop's own, at its first use
+        assert.is_true(waiting.open_descriptors() <= before + 1) -- the loop's own, at its first use
       end)
 
       it("closing the client ends what waits, and leaves nothing behind", function()
@@ -216,6 +217,7 @@ describe("wait", function()
   end
 
   it("an adapter outside of its loop says so", function()
+    api:set{ latency = 0.05 }
     local client <close> = new_client{ wait = require "gradient.wait.cqueues" }
     assert.has_error(function() client.indexing_jobs.list() end,
       "gradient.wait.cqueues: this is no coroutine of a cqueues loop")
@@ -258,6 +260,30 @@ describe("wait", function()
     end
   end)
 
+  it("a prefetched page that nobody asks for yet keeps nobody awake", function()
+    local front <close> = tls.start(api, { http2 = true })
+    api:script{
+      { match = { page = 77 }, steps = { { hang = true } } },
+      { match = { page = 2 }, delay = 0.02 },
+    }
+    local waits = 0
+    local client <close> = new_client{
+      base_url = front.url, ca_file = front.ca_file, max_retries = 0,
+      wait = function(fds, seconds)
+        waits = waits + 1
+        waiting.poll(fds, seconds)
+      end,
+    }
+    local following <const>, _, _, iteration <close> =
+      client.indexing_jobs.each({ per_page = 10 }, { prefetch = 1 })
+    assert.is_table(following()) -- page 2 is on the way, and comes during the next call
+    waits = 0
+    local _, err = client.indexing_jobs.list({ page = 77 }, { timeout = 0.2 })
+    assert.equal("timeout", err.kind)
+    assert.is_true(waits < 20, waits)
+    assert.is_table(iteration)
+  end)
+
   it("a time-out ends a call under a loop, too", function()
     api:fault("silent")
     local client <close> = new_client{
@@ -281,5 +307,15 @@ describe("wait", function()
     assert(client.indexing_jobs.list())
     client:close()
     assert.equal("closed", select(2, client.indexing_jobs.list()).kind)
+  end)
+
+  it("luv is not loaded in a coroutine, where it would crash", function()
+    local result = program.run[[
+      print(coroutine.wrap(pcall)(require, "gradient.wait.luv"))
+      print(package.loaded.luv)
+      require "luv"
+      print(coroutine.wrap(pcall)(require, "gradient.wait.luv"))
+    ]]
+    assert.matches("^false\t[^\n]*must not be one\nnil\ntrue\tfunction", result.output)
   end)
 end)

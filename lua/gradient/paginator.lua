@@ -1,5 +1,7 @@
 --- Pages, and the items on them, of any list that is numbered in pages. Knows no endpoint.
 
+local errors = require "gradient.errors"
+
 local paginator = {}
 
 -- An item that moves to a later page, because others are created meanwhile, is recognized by its
@@ -116,7 +118,8 @@ local function announced_page(page, number)
   local links = field(page.links, "pages")
   local following = field(links, "next")
   if type(following) ~= "string" or following == "" then return number end
-  return page_number(field(links, "last")) or page_number(following) or number + 1
+  local last = page_number(field(links, "last")) or page_number(following) or 0
+  return math.max(last, number + 1)
 end
 
 function iteration_methods:is_last(page)
@@ -129,20 +132,45 @@ function iteration_methods:is_last(page)
 end
 
 -- Does this page bring only what was there before? New items push old ones to later pages, but not
--- more of them than the list has grown by; beyond that, the server goes round in circles.
+-- more of them than the list has grown by; beyond that, the server goes round in circles. A list
+-- that grows as fast as it is read has no end that could be reached.
 function iteration_methods:is_repetition(page, count)
   local total = total_of(page)
-  self.shifted = self.shifted + math.max(0, (total or 0) - (self.total or total or 0))
+  -- Without a total, one page of old items is put down to growth.
+  local growth = total and total - (self.total or total) or self.idle == 0 and count or 0
+  self.shifted = self.shifted + math.max(0, growth)
   self.total = total
   local repeated = count - #self.items
   local explained = repeated <= self.shifted
   self.shifted = math.max(0, self.shifted - repeated)
+  self.idle = #self.items == 0 and self.idle + repeated or 0
+  if self.idle >= remembered then
+    self:fail(errors.new{ kind = "timeout", attempts = self.number, message =
+      ("the list grows as fast as it is read: nothing new up to page %d"):format(self.number) })
+  end
   return #self.items == 0 and not explained
 end
 
--- The items that have not been seen on an earlier page.
+local function is_equal(one, other)
+  if type(one) ~= "table" or type(other) ~= "table" then return one == other end
+  for name, value in pairs(one) do
+    if not is_equal(value, other[name]) then return false end
+  end
+  for name in pairs(other) do
+    if one[name] == nil then return false end
+  end
+  return true
+end
+
+-- The items that have not been seen on an earlier page. Without uuids only a page that is the same
+-- as the one before is recognized.
 function iteration_methods:unseen(items)
   local fresh = {}
+  if not field(items[1], "uuid") then
+    local repeated = is_equal(items, self.anonymous)
+    self.anonymous = items
+    if repeated then return fresh end
+  end
   for _, item in ipairs(items) do
     local uuid = field(item, "uuid")
     if type(uuid) ~= "string" then
@@ -164,7 +192,7 @@ local function new_iteration(client, request, settings)
     client = client, request = request, prefetch = settings.prefetch, member = settings.member,
     pace = new_pace(settings.prefetch), calls = {}, finished = false,
     number = settings.first - 1, -- of the page that was delivered last
-    recent = {}, older = {}, recent_count = 0, shifted = 0,
+    recent = {}, older = {}, recent_count = 0, shifted = 0, idle = 0,
   }, iteration_metatable)
 end
 

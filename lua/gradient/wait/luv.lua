@@ -2,6 +2,11 @@
 --- https://docs.libuv.org/en/v1.x/poll.html: one poll handle for each descriptor, so coroutines
 --- that wait for the same one share its handle.
 
+-- luv runs callbacks in the coroutine that has loaded it (until 2024, luvit/luv#503), and crashes
+-- when that one waits.
+if not package.loaded.luv and not select(2, coroutine.running()) then
+  error("gradient.wait.luv: this is a coroutine, and the first to load luv must not be one", 0)
+end
 local uv = require "luv"
 
 local watchers = {} -- by descriptor: { handle, waiters = { [wake] = events } }
