@@ -30,11 +30,6 @@ local function note(output, text)
   complain(text)
 end
 
-local function must(answer, problem)
-  if not answer then error(problem, 0) end
-  return answer
-end
-
 -- A printer has `item`, for each item of a list, and `finish`. It prints nothing before these, so
 -- that of a list that cannot be had nothing is seen.
 
@@ -92,6 +87,7 @@ local function new_printer(parsed, output, columns, nothing)
   return table_printer(output, columns, nothing)
 end
 
+-- The commands. Their `assert` raises the error value of an operation as it is.
 local commands = {}
 
 -- A list that is clipped without a word is the mistake of every other client.
@@ -107,7 +103,7 @@ local function note_more(page, output)
 end
 
 local function list_page(client, parsed, printer, output)
-  local page = must(client.indexing_jobs.list{ per_page = parsed.per_page })
+  local page = assert(client.indexing_jobs.list{ per_page = parsed.per_page })
   for _, job in ipairs(page.jobs) do printer.item(job) end
   printer.finish()
   note_more(page, output)
@@ -166,7 +162,7 @@ local function print_fields(job, output)
 end
 
 function commands.get(client, parsed, output)
-  local job = must(client.indexing_jobs.retrieve(parsed.uuid)).job
+  local job = assert(client.indexing_jobs.retrieve(parsed.uuid)).job
   if parsed.json then
     output:line(json.encode(job))
   else
@@ -175,14 +171,14 @@ function commands.get(client, parsed, output)
 end
 
 function commands.sources(client, parsed, output)
-  local answer = must(client.indexing_jobs.retrieve_data_sources(parsed.uuid))
+  local answer = assert(client.indexing_jobs.retrieve_data_sources(parsed.uuid))
   local printer = new_printer(parsed, output, jobs.source_columns, "this job has no data sources")
   for _, source in ipairs(answer.indexed_data_sources) do printer.item(source) end
   printer.finish()
 end
 
 function commands.start(client, parsed, output)
-  local job = must(client.indexing_jobs.create{
+  local job = assert(client.indexing_jobs.create{
     knowledge_base_uuid = parsed.kb,
     data_source_uuids = #parsed.source > 0 and parsed.source or nil,
   }).job
@@ -190,7 +186,7 @@ function commands.start(client, parsed, output)
 end
 
 function commands.cancel(client, parsed, output)
-  local job = must(client.indexing_jobs.update_cancel(parsed.uuid)).job
+  local job = assert(client.indexing_jobs.update_cancel(parsed.uuid)).job
   output:line(parsed.json and json.encode(job)
     or ("%s %s"):format(format.text(job.uuid), jobs.phase(job)))
 end

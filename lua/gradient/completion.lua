@@ -4,6 +4,7 @@ local check = require "gradient.check"
 local core = require "gradient.core"
 local enums = require "gradient.enums"
 local errors = require "gradient.errors"
+local resource = require "gradient.resource"
 
 local default_poll_interval = 5
 
@@ -32,26 +33,34 @@ local function timed_out(uuid, seconds, job, attempts)
 end
 
 --- wait_for_completion for a resource with `retrieve`.
-return function(resource, get_client)
+return function(operations, get_client)
   return function(uuid, settings, options)
     uuid = check.value("the uuid", uuid, check.id, 2)
     settings = check.fields("setting", settings, setting_kinds, 2)
+    options = check.fields("option", options, resource.option_kinds, 2)
     local client = get_client(2)
-    local deadline = core.now() + (settings.timeout or math.huge)
+    local deadline = settings.timeout and core.now() + settings.timeout
     local job
     while true do
-      local answer, response = resource.retrieve(uuid, options)
-      if not answer then
+      local answer, response = operations.retrieve(uuid, options, deadline)
+      local is_late = deadline and core.now() >= deadline
+      if not answer and not is_late then
         response.job = job
         return nil, response
       end
-      job = answer.job
-      if settings.on_progress then settings.on_progress(job) end
-      if job.phase == enums.phase.SUCCEEDED then return answer, response end
-      if enums.is_finished(job) then return failed(answer, response) end
-      local left = deadline - core.now()
-      if left <= 0 then return timed_out(uuid, settings.timeout, job, response.attempts) end
-      client:sleep(math.min(settings.poll_interval or default_poll_interval, left))
+      if answer then
+        job = answer.job
+        if settings.on_progress then settings.on_progress(job) end
+        if job.phase == enums.phase.SUCCEEDED then return answer, response end
+        if enums.is_finished(job) then return failed(answer, response) end
+      end
+      if not is_late then
+        local interval = settings.poll_interval or default_poll_interval
+        local left = deadline and deadline - core.now() or math.huge
+        client:sleep(math.min(interval, left))
+        is_late = deadline and core.now() >= deadline
+      end
+      if is_late then return timed_out(uuid, settings.timeout, job, response.attempts) end
     end
   end
 end

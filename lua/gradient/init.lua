@@ -10,9 +10,10 @@ local timestamp = require "gradient.timestamp"
 ---@class gradient
 ---@field indexing_jobs gradient.indexing_jobs  of the default client
 ---@field knowledge_bases { indexing_jobs: gradient.indexing_jobs }
+---@field _VERSION string
+---@field null lightuserdata  stands for a JSON null; the same value as cjson.null
 local gradient = {
   _VERSION = core.version,
-  --- Stands for a JSON null; the same value as cjson.null.
   null = core.null,
   phase = enums.phase,
   status = enums.status,

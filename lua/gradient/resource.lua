@@ -10,10 +10,13 @@ local paginator = require "gradient.paginator"
 
 local resource = {}
 
-local option_kinds = {
+--- The options of a call.
+resource.option_kinds = {
   timeout = check.seconds, connect_timeout = check.seconds, max_retries = check.count,
   headers = check.headers, query = check.query,
 }
+
+local option_kinds = resource.option_kinds
 
 local iteration_option_kinds = { prefetch = check.count }
 for name, kind in pairs(option_kinds) do iteration_option_kinds[name] = kind end
@@ -94,11 +97,12 @@ end
 
 local bind = {}
 
--- operation(uuid, options)
+-- operation(uuid, options); the deadline is for wait_for_completion
 function bind.id(operation, get_client)
-  return function(uuid, options)
+  return function(uuid, options, deadline)
     uuid = check.value("the uuid", uuid, check.id, 2)
     options = check_options(operation, options, option_kinds, 2)
+    options.deadline = deadline
     local body = operation.body and encode{ uuid = uuid }
     local answer, response = run(get_client(2), operation, segments(operation, uuid),
       query_of({}, options), body, options)

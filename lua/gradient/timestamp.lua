@@ -33,8 +33,7 @@ local function failure(text)
   return nil, ("not an RFC 3339 date-time such as 2023-01-01T00:00:00Z: %s"):format(shown)
 end
 
---- Seconds since the epoch: an integer where the time is whole, a float where it has a fraction.
---- A leap second (:60) counts as the first second of the next minute.
+-- gradient.timestamp, see types.lua
 ---@param text string
 ---@return (integer|number)? seconds
 ---@return string? message

@@ -5,6 +5,16 @@
 
 -- luacheck: no unused
 
+---@class gradient
+local gradient = {}
+
+--- Reads an RFC 3339 date-time, as the API writes them. A leap second (:60) counts as the first
+--- second of the next minute.
+---@param text string
+---@return number? seconds  since the epoch: an integer where whole, else a float
+---@return string? message  when it is none
+function gradient.timestamp(text) end
+
 ---@class gradient.job
 ---@field uuid? string
 ---@field knowledge_base_uuid? string

@@ -1,105 +1,80 @@
---- `make demo`: lists every indexing job, as a table with a summary. Without LIVE=1 the jobs come
---- from the local API server.
+--- `make demo`: lists every indexing job, as a table with a summary, then starts one and watches
+--- it. The jobs are those of a local API server; LIVE=1 lists the real API's, and starts none.
 
+local core = require "gradient.core"
 local gradient = require "gradient"
+local jobs = require "gradient.cli.jobs"
+local outputs = require "gradient.cli.output"
+local rows = require "gradient.cli.rows"
+local watch = require "gradient.cli.watch"
 
 local live = os.getenv("LIVE") == "1"
+local output = outputs.new()
 
-local function cut(text, width)
-  text = tostring(text or "-")
-  if utf8.len(text) and utf8.len(text) > width then
-    text = text:sub(1, utf8.offset(text, width) - 1) .. "…"
-  end
-  return text
-end
+local job_duration, watch_interval = 3, 0.2 -- seconds
 
--- "BATCH_JOB_PHASE_RUNNING" → "running"
-local function short(value, prefix)
-  if type(value) ~= "string" then return "-" end
-  return (value:gsub("^" .. prefix, ""):gsub("_", " "):lower())
-end
-
-local function thousands(number)
-  local text = tostring(number or "-")
-  local head, tail = text:match("^(%d%d?%d?)(%d*)$")
-  return head and #tail % 3 == 0 and head .. tail:gsub("(%d%d%d)", ",%1")
-    or (text:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
-end
-
-local units = { { 86400, "d" }, { 3600, "h" }, { 60, "m" }, { 1, "s" } }
-
-local function age(text)
-  local created = gradient.timestamp(text)
-  if not created then return "-" end
-  local seconds = math.max(0, os.time() - created) // 1
-  for _, unit in ipairs(units) do
-    if seconds >= unit[1] then return ("%d %s"):format(seconds // unit[1], unit[2]) end
-  end
-  return "now"
-end
-
-local columns = {
-  { "JOB", 8, function(job) return job.uuid end },
-  { "KNOWLEDGE BASE", 14, function(job) return job.knowledge_base_uuid end },
-  { "PHASE", 9, function(job) return short(job.phase, "BATCH_JOB_PHASE_") end },
-  { "STATUS", 11, function(job) return short(job.status, "INDEX_JOB_STATUS_") end },
-  { "SOURCES", -7, function(job)
-    return ("%s/%s"):format(job.completed_datasources or "-", job.total_datasources or "-")
-  end },
-  { "TOKENS", -11, function(job) return thousands(job.total_tokens or job.tokens) end },
-  { "AGE", -5, function(job) return age(job.created_at) end },
-}
-
-local function print_row(cell)
-  local cells = {}
-  for position, column in ipairs(columns) do
-    local width = math.abs(column[2])
-    local text = cut(cell(column), width)
-    local padding = (" "):rep(width - (utf8.len(text) or #text))
-    cells[position] = column[2] < 0 and padding .. text or text .. padding
-  end
-  print((table.concat(cells, "  "):gsub("%s+$", "")))
-end
-
-local function print_summary(phases, total, seconds, requests)
+local function print_summary(counts, total, requests, seconds)
   local names = {}
-  for name in pairs(phases) do names[#names + 1] = name end
-  table.sort(names, function(a, b) return phases[a] > phases[b] end)
-  print()
-  for _, name in ipairs(names) do print(("%7d  %s"):format(phases[name], name)) end
-  print(("%7d  jobs in %d requests and %.3f seconds"):format(total, requests, seconds))
+  for name in pairs(counts) do names[#names + 1] = name end
+  table.sort(names, function(a, b)
+    return counts[a] > counts[b] or counts[a] == counts[b] and a < b
+  end)
+  output:line("")
+  for _, name in ipairs(names) do output:line(("%7d  %s"):format(counts[name], name)) end
+  output:line(("%7d  jobs in %d requests and %.3f seconds"):format(total, requests, seconds))
 end
 
+-- Prints all jobs; returns how many there are, and the newest.
 local function list(options)
-  local requests, total, phases = 0, 0, {}
+  local requests, total, counts, newest = 0, 0, {}, nil
   options.on_event = function(event)
     if event.type == "request" then requests = requests + 1 end
   end
   local client <close> = gradient.client(options)
-  local now = require("gradient.core").now
-  local started = now()
+  local layout, started = rows.layout(jobs.columns, output), core.now()
+  output:line(layout:header())
   for job in client.indexing_jobs.each{ per_page = 200 } do
-    if total == 0 then print_row(function(column) return column[1] end) end
-    total = total + 1
-    local phase = short(job.phase, "BATCH_JOB_PHASE_")
-    phases[phase] = (phases[phase] or 0) + 1
-    print_row(function(column) return column[3](job) end)
+    output:line(layout:row(job))
+    total, newest = total + 1, newest or job
+    local phase = jobs.phase(job)
+    counts[phase] = (counts[phase] or 0) + 1
   end
-  print_summary(phases, total, now() - started, requests)
+  print_summary(counts, total, requests, core.now() - started)
+  return total, newest
 end
 
-local function main()
-  if live then
-    print("Indexing jobs of " .. (os.getenv("GRADIENT_BASE_URL") or "https://api.digitalocean.com"))
-    return list{}
-  end
-  local api <close> = require("spec.support.api").start{ jobs = 250 }
-  print("Indexing jobs of the local API server at " .. api.url)
-  list{ token = api.token, base_url = api.url }
+-- Starts a job like this one and shows it until it is over; returns whether it succeeded.
+local function start_and_watch(options, job)
+  local client <close> = gradient.client(options)
+  local created = assert(client.indexing_jobs.create{
+    knowledge_base_uuid = job.knowledge_base_uuid,
+  })
+  output:line("\nA new job for the knowledge base " .. job.knowledge_base_uuid)
+  return watch.run(client, watch.chosen{ created.job.uuid }, output, watch_interval)
 end
 
-local ok, problem = pcall(main)
+local function show_real_jobs()
+  if not (os.getenv("DIGITALOCEAN_ACCESS_TOKEN") or os.getenv("DIGITALOCEAN_TOKEN")) then
+    error("LIVE=1 lists the jobs of the real API: set DIGITALOCEAN_ACCESS_TOKEN to your token", 0)
+  end
+  local base_url = os.getenv("GRADIENT_BASE_URL") or "https://api.digitalocean.com"
+  output:line("Indexing jobs of " .. base_url)
+  output:line(("\ndemo succeeded: %d jobs listed"):format((list{})))
+end
+
+local function show_local_jobs()
+  local api <close> = require("spec.support.api").start{ jobs = 250, duration = job_duration }
+  output:line("Indexing jobs of the local API server at " .. api.url)
+  local total, newest = list{ token = api.token, base_url = api.url }
+  if not start_and_watch({ token = api.token, base_url = api.url }, newest) then
+    error("the job did not succeed", 0)
+  end
+  output:line(("\ndemo succeeded: %d jobs listed, 1 started and watched to its end"):format(total))
+end
+
+local ok, problem = pcall(live and show_real_jobs or show_local_jobs)
 if not ok then
+  output:restore()
   io.stderr:write("demo failed: ", tostring(problem), "\n")
   os.exit(1, true)
 end

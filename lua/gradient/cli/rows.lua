@@ -78,9 +78,8 @@ function layout_methods:header()
   return self:compose(function(column) return column.title, "bold" end)
 end
 
----@param item any  what is no table has no fields
+---@param item table
 function layout_methods:row(item)
-  item = type(item) == "table" and item or {}
   return self:compose(function(column, width)
     return column.text(item, width), column.style and column.style(item)
   end)

@@ -27,11 +27,6 @@ local function outcome(job)
   return good_status[job.status] or false
 end
 
-local function must(answer, problem)
-  if not answer then error(problem, 0) end
-  return answer
-end
-
 ---@class gradient.cli.watched
 ---@field uuid string
 ---@field job? gradient.job  as it was seen last
@@ -59,7 +54,7 @@ end
 function watch.unfinished(client)
   local entries = {}
   for job in client.indexing_jobs.each{ per_page = per_page } do
-    if type(job) == "table" and type(job.uuid) == "string" and outcome(job) == nil then
+    if type(job.uuid) == "string" and outcome(job) == nil then
       entries[#entries + 1] = { uuid = job.uuid, job = job }
     end
   end
@@ -78,12 +73,12 @@ end
 local function refresh(client, entries)
   local open, newest = unfinished(entries), {}
   if #open > 1 then
-    for _, job in ipairs(must(client.indexing_jobs.list{ per_page = per_page }).jobs) do
-      if type(job) == "table" and job.uuid then newest[job.uuid] = job end
+    for _, job in ipairs(assert(client.indexing_jobs.list{ per_page = per_page }).jobs) do
+      if job.uuid then newest[job.uuid] = job end
     end
   end
   for _, entry in ipairs(open) do
-    see(entry, newest[entry.uuid] or must(client.indexing_jobs.retrieve(entry.uuid)).job)
+    see(entry, newest[entry.uuid] or assert(client.indexing_jobs.retrieve(entry.uuid)).job)
   end
 end
 
