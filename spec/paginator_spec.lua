@@ -382,7 +382,7 @@ describe("iteration", function()
       server:set{ decay = 15 }
       local uuids = each_uuids({ per_page = 10 }, { prefetch = 1 })
       assert_distinct(uuids)
-      assert.is_true(#uuids >= 20 and #uuids < 60, #uuids)
+      assert.is_true(#uuids >= 10 and #uuids < 60, #uuids)
       server:set{ jobs = 60, decay = 0 }
       for page in jobs.pages({ per_page = 10 }, { prefetch = 0 }) do
         if page.meta.page == 2 then server:decay(60) end
@@ -472,6 +472,28 @@ describe("iteration", function()
         end
       end)
     end
+
+    it("by jobs that are removed from pages already read goes back for those that moved", function()
+      script_pages{
+        { jobs = jobs_named("a", "b"), meta = { pages = 3, total = 6 } },
+        { jobs = jobs_named("d", "e"), meta = { pages = 3, total = 5 } }, -- "a" is gone
+        { jobs = jobs_named("f"), meta = { pages = 3, total = 5 } },
+      }
+      server:script{
+        { match = { page = 1 }, status = 200, body = cjson.encode{
+          jobs = jobs_named("b", "c"), meta = { pages = 3, total = 5 } } },
+        { match = { page = 2 }, status = 200, body = cjson.encode{
+          jobs = jobs_named("d", "e"), meta = { pages = 3, total = 5 } } },
+      }
+      assert.same({ "a", "b", "c", "d", "e", "f" }, each_uuids{ per_page = 2 })
+      assert.equal(5, server:connections().requests)
+    end)
+
+    it("by one job less with every request still ends", function()
+      server:set{ jobs = 200, decay = 1 }
+      assert_distinct(each_uuids{ per_page = 20 })
+      assert.is_true(server:connections().requests <= 30, server:connections().requests)
+    end)
 
     it("between two pages that travel together asks again for what fell between them", function()
       local expected = all_uuids()

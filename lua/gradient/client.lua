@@ -92,8 +92,7 @@ end
 
 local function is_loopback(host)
   host = host:lower()
-  return host == "localhost" or host:find("%.localhost$") or host == "[::1]"
-    or host:find("^127%.%d+%.%d+%.%d+$")
+  return host == "localhost" or host == "[::1]" or host:find("^127%.%d+%.%d+%.%d+$")
 end
 
 local function parse_url(what, text, level)

@@ -45,11 +45,15 @@ function iteration_methods:request_further()
   if #self.calls > 0 then self.client:start(self.calls, self.pace) end
 end
 
+function iteration_methods:cancel()
+  for _, call in ipairs(self.calls) do call:close() end
+  self.calls = {}
+end
+
 --- Ends what is under way.
 function iteration_methods:close()
   self.finished = true
-  for _, call in ipairs(self.calls) do call:close() end
-  self.calls = {}
+  self:cancel()
 end
 
 function iteration_methods:fail(problem)
@@ -77,6 +81,7 @@ function iteration_methods:next_page()
     self:request_page(call.number, 1)
     page, response, call = self:await_page()
   end
+  if self:step_back(page, call.number) then return self:next_page() end
   table.remove(self.calls, 1)
   self.number, self.ended_at = call.number, call.ended_at
   self.pace.window = math.min(self.pace.window + 1, math.max(self.prefetch, 1))
@@ -106,6 +111,21 @@ function iteration_methods:is_outdated(page, call)
   return total and self.total and total < self.total and call.sent_at < self.ended_at
 end
 
+-- When items are taken out of the list, as many of the others move to earlier pages, which have been
+-- read by then: `each` goes back for them, once for each page.
+function iteration_methods:step_back(page, number)
+  local total = total_of(page)
+  if not (self.goes_back and total and self.total and total < self.total)
+    or number <= self.furthest then
+    return false
+  end
+  local pages = math.ceil((self.total - total) / self.size)
+  self:cancel()
+  self.furthest, self.total = number, total
+  self.number = math.max(self.first, number - pages) - 1
+  return true
+end
+
 -- The page number in a link; the link itself is never followed.
 local function page_number(link)
   return type(link) == "string" and math.tointeger(tonumber(link:match("[?&]page=(%d+)"))) or nil
@@ -126,7 +146,7 @@ function iteration_methods:is_last(page)
   local items = page[self.member]
   self.items = self:unseen(items)
   if #items == 0 then return true end
-  self.last_page = announced_page(page, self.number)
+  self.last_page, self.size = announced_page(page, self.number), #items
   if self.last_page <= self.number then return true end
   return self:is_repetition(page, #items)
 end
@@ -148,7 +168,7 @@ function iteration_methods:is_repetition(page, count)
     self:fail(errors.new{ kind = "timeout", attempts = self.number, message =
       ("the list grows as fast as it is read: nothing new up to page %d"):format(self.number) })
   end
-  return #self.items == 0 and not explained
+  return #self.items == 0 and not explained and self.number > self.furthest
 end
 
 local function is_equal(one, other)
@@ -187,11 +207,13 @@ function iteration_methods:unseen(items)
   return fresh
 end
 
-local function new_iteration(client, request, settings)
+local function new_iteration(client, request, settings, goes_back)
   return setmetatable({
     client = client, request = request, prefetch = settings.prefetch, member = settings.member,
     pace = new_pace(settings.prefetch), calls = {}, finished = false,
     number = settings.first - 1, -- of the page that was delivered last
+    first = settings.first, goes_back = goes_back,
+    furthest = 0, -- of the pages from which it went back
     recent = {}, older = {}, recent_count = 0, shifted = 0, idle = 0,
   }, iteration_metatable)
 end
@@ -216,7 +238,7 @@ end
 
 --- Every item of every page once, as a generic-for iterator. Arguments as for pages.
 function paginator.each(client, request, settings)
-  local iteration = new_iteration(client, request, settings)
+  local iteration = new_iteration(client, request, settings, true)
   local items, position = {}, 0
   local function following()
     while true do
