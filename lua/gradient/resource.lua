@@ -6,8 +6,6 @@
 --- ("[") under that name.
 
 local check = require "gradient.check"
-local paginator = require "gradient.paginator"
-
 local resource = {}
 
 --- The options of a call.
@@ -132,8 +130,9 @@ function bind.body(operation, get_client)
   end
 end
 
--- `each` or `pages`: an iterator over all pages of the operation
-function bind.iterator(operation, get_client, iterate, kinds)
+-- `each` or `pages`: an iterator over all pages of the operation. The paginator is loaded when it is
+-- needed: a program that lists one page and ends should have begun soon.
+function bind.iterator(operation, get_client, name, kinds)
   return function(params, options)
     params = check_params(operation, params, kinds, 2)
     options = check_options(operation, options, iteration_option_kinds, 2)
@@ -148,7 +147,7 @@ function bind.iterator(operation, get_client, iterate, kinds)
       return client:call(operation, segments(operation), query_of(params, options), nil, options,
         pace)
     end
-    return iterate(client, request, {
+    return require("gradient.paginator")[name](client, request, {
       first = first, prefetch = options.prefetch or 1, member = operation.member, filter = filter,
     })
   end
@@ -178,8 +177,8 @@ function resource.new(operations, get_client)
   for _, kinds in ipairs{ list.query, list.filter or {} } do
     for name, kind in pairs(kinds) do each_kinds[name] = kind end
   end
-  bound.each = bind.iterator(list, get_client, paginator.each, each_kinds)
-  bound.pages = bind.iterator(list, get_client, paginator.pages, list.query)
+  bound.each = bind.iterator(list, get_client, "each", each_kinds)
+  bound.pages = bind.iterator(list, get_client, "pages", list.query)
   return bound
 end
 
