@@ -111,8 +111,8 @@ function iteration_methods:is_outdated(page, call)
   return total and self.total and total < self.total and call.sent_at < self.ended_at
 end
 
--- When items are taken out of the list, as many of the others move to earlier pages, which have been
--- read by then: `each` goes back for them, once for each page.
+-- When items are taken out of the list, as many of the others move to earlier pages, which have
+-- been read by then: `each` goes back for them, once for each page.
 function iteration_methods:step_back(page, number)
   local total = total_of(page)
   if not (self.goes_back and total and self.total and total < self.total)

@@ -130,9 +130,9 @@ function bind.body(operation, get_client)
   end
 end
 
--- `each` or `pages`: an iterator over all pages of the operation. The paginator is loaded when it is
--- needed: a program that lists one page and ends should have begun soon.
-function bind.iterator(operation, get_client, name, kinds)
+-- `each` or `pages`: an iterator over all pages of the operation. The paginator is loaded when it
+-- is needed: a program that lists one page and ends should have begun soon.
+function bind.iterator(operation, get_client, iterator, kinds)
   return function(params, options)
     params = check_params(operation, params, kinds, 2)
     options = check_options(operation, options, iteration_option_kinds, 2)
@@ -147,7 +147,7 @@ function bind.iterator(operation, get_client, name, kinds)
       return client:call(operation, segments(operation), query_of(params, options), nil, options,
         pace)
     end
-    return require("gradient.paginator")[name](client, request, {
+    return require("gradient.paginator")[iterator](client, request, {
       first = first, prefetch = options.prefetch or 1, member = operation.member, filter = filter,
     })
   end
