@@ -6,6 +6,13 @@
 #   make test     installs what is missing, then lint, specs, specs under the sanitizers, valgrind
 #   make static   build/static/libgradient.a, with the Lua part in it, for programs that embed Lua
 #   make install  into PREFIX (/usr/local), below DESTDIR
+#   make bench    installs what is missing; figures against peers
+#   make soak     100,000 requests with mixed faults, plainly and fewer under the sanitizers
+#   make fuzz SECONDS=60     fuzzes the decoder
+#   make docs     installs what is missing; the reference as HTML, build/docs/index.html
+#   make coverage installs what is missing; which lines of C and Lua the specs run
+#   make other-luas  the specs with every other Lua from 5.4 on that Debian has
+#   make dist SOURCE_URL=…   build/dist/: the archive of what is committed, and the rockspec for it
 #   make clean
 
 SHELL := /bin/bash
@@ -17,6 +24,7 @@ LUA_CFLAGS ?= $(shell pkg-config --cflags lua$(LUA_VERSION))
 CURL_CFLAGS ?= $(shell pkg-config --cflags libcurl)
 CURL_LIBS ?= $(shell pkg-config --libs libcurl)
 
+OBJCOPY ?= objcopy
 CFLAGS ?= -O2 -g
 C99 := -std=c99 -D_GNU_SOURCE -fPIC
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
@@ -34,9 +42,14 @@ LUA_FILES := $(shell cd lua && find gradient -name '*.lua' | sort)
 
 # Debian's names of what each step needs
 BUILD_PACKAGES := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev lua-cjson
-DEMO_PACKAGES := $(BUILD_PACKAGES) lua-cqueues lua-socket
-TEST_PACKAGES := $(DEMO_PACKAGES) lua-busted lua-check lua-luv luarocks clang clang-tidy \
-  clang-format cppcheck valgrind nginx openssl curl locales
+DEMO_PACKAGES := $(BUILD_PACKAGES) lua-cqueues lua-socket ca-certificates
+DOCS_PACKAGES := lua-ldoc lua-discount lua5.1
+TEST_PACKAGES := $(DEMO_PACKAGES) $(DOCS_PACKAGES) lua-busted lua-check lua-luv lua-argparse \
+  luarocks clang clang-tidy clang-format cppcheck valgrind libclang-rt-14-dev nginx openssl curl \
+  locales
+
+# What `make specs` runs; `luarocks test -- SPECS=spec/list_spec.lua` is passed on to it.
+SPECS ?= spec
 
 # How to run something with what was built here.
 BUILT := LUA_PATH='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH='build/?.so;;'
@@ -60,26 +73,58 @@ build/sanitized/lua: spec/support/sanitized_lua.c Makefile
 	  $(shell pkg-config --libs lua$(LUA_VERSION))
 
 # The module as a static library, the Lua part included: link it, libcurl and Lua, and call
-# luaL_requiref(L, "gradient", luaopen_gradient, 0).
+# luaL_requiref(L, "gradient", luaopen_gradient, 0). It is a single object, so that the names that
+# its files share among one another cannot clash with the program's.
 build/static/lua_files.h: src/embed.lua $(addprefix lua/,$(LUA_FILES))
 	@mkdir -p $(@D)
 	$(LUA) src/embed.lua $(LUA_FILES) > $@
 
 build/static/libgradient.a: $(SOURCES) $(HEADERS) src/embedded.c build/static/lua_files.h Makefile
+	rm -f $@ build/static/*.o
 	cd build/static && $(CC) $(C99) $(WARNINGS) $(HARDENING) $(CFLAGS) $(LUA_CFLAGS) \
-	  $(CURL_CFLAGS) -I. -c $(addprefix ../../,$(SOURCES) src/embedded.c)
-	rm -f $@
-	$(AR) rcs $@ build/static/*.o
+	  $(CURL_CFLAGS) -I. -c $(addprefix ../../,$(SOURCES) src/embedded.c) && \
+	  $(LD) -r -o gradient.o $(notdir $(SOURCES:.c=.o)) embedded.o && \
+	  $(OBJCOPY) --localize-hidden gradient.o
+	$(AR) rcs $@ build/static/gradient.o
 
 static: build/static/libgradient.a
 
 install: all
 	install -d $(LUA_LIBDIR)/gradient
 	install -m 755 build/gradient/core.so $(LUA_LIBDIR)/gradient/core.so
+	install -d $(DESTDIR)$(PREFIX)/bin
+	sed '1s|env lua$$|env $(LUA)|' lua/gradient-jobs > $(DESTDIR)$(PREFIX)/bin/gradient-jobs
+	chmod 755 $(DESTDIR)$(PREFIX)/bin/gradient-jobs
 	for file in $(LUA_FILES); do install -D -m 644 lua/$$file $(LUA_DIR)/$$file; done
 
 clean:
 	rm -rf build gradient src/*.o
+
+docs:
+	$(call install_packages,$(DOCS_PACKAGES))
+	@mkdir -p build
+	@rm -rf build/docs
+	@ldoc --quiet --fatalwarnings --testing -c .ldoc .
+	@echo $(CURDIR)/build/docs/index.html
+
+# A release: what is committed as an archive, the same to the byte whoever makes it, and a rockspec
+# that expects it at SOURCE_URL. Publish the archive there, then the rockspec.
+dist:
+	$(call install_packages,git)
+	@[ -n "$(SOURCE_URL)" ] || { echo "make dist: SOURCE_URL= must say where everybody will find" \
+	  "the archive" >&2; exit 1; }
+	@mkdir -p build/dist
+	@version=$$(git show HEAD:src/core.c | sed -n 's/^#define GRADIENT_VERSION "\(.*\)"/\1/p'); \
+	release=gradient-$$version; cd build/dist; \
+	git -c tar.umask=0022 -C ../.. archive --prefix=$$release/ HEAD | gzip -9n > $$release.tar.gz; \
+	md5=$$(md5sum < $$release.tar.gz | cut -d ' ' -f 1); \
+	git show HEAD:rockspec/gradient-scm-1.rockspec | awk -v version=$$version -v md5=$$md5 \
+	  -v url='$(SOURCE_URL)' '/^version = / { $$0 = "version = \"" version "-1\"" } \
+	  /^source = / { inside = 1; print "source = {\n  url = \"" url "\",\n  md5 = \"" md5 "\",";  \
+	    print "  dir = \"gradient-" version "\"," } \
+	  /^}/ { inside = 0 } \
+	  !inside { print }' > $$release-1.rockspec; \
+	ls -1 $$PWD/$$release.tar.gz $$PWD/$$release-1.rockspec
 
 # Installs those of the packages that are not there yet.
 define install_packages
@@ -105,7 +150,8 @@ demo:
 test:
 	$(call install_packages,$(TEST_PACKAGES))
 	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory specs sanitized-specs valgrind
+	@$(MAKE) --no-print-directory specs sanitized-specs valgrind torture
+	@$(MAKE) --no-print-directory fuzz SECONDS=10
 	@awk '/ successes? \// { passed += $$1; failed += $$4 + $$7 } \
 	  END { printf "%d passed, %d failed\n", passed, failed }' build/*.log
 
@@ -115,14 +161,95 @@ lint: build/static/lua_files.h
 	clang-tidy --quiet src/*.c -- $(C99) -Ibuild/static $(LUA_CFLAGS) $(CURL_CFLAGS) 2>/dev/null
 	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 src
 
+# The specs that use what is loaded in their own process; the others build copies of it.
+spec_files = $(foreach name,$(1),spec/$(name)_spec.lua)
+IN_PROCESS := $(filter-out $(call spec_files,docs host install rock static), \
+  $(sort $(wildcard spec/*_spec.lua)))
+
 specs: all
 	@echo "== specs =="
-	@$(BUILT) $(BUSTED) | tee build/specs.log
+	@$(BUILT) $(BUSTED) $(SPECS) | tee build/specs.log
 
 sanitized-specs: build/sanitized/gradient/core.so build/sanitized/lua
 	@echo "== specs under AddressSanitizer and UndefinedBehaviorSanitizer =="
 	@$(BUILT) build/sanitized/lua /usr/bin/busted --cpath='build/sanitized/?.so' \
+	  $(filter-out $(call spec_files,annotations demo readme server),$(IN_PROCESS)) \
 	  | tee build/sanitized.log
+
+# 100,000 requests with mixed faults: memory and descriptors must stay where they are.
+soak: all build/sanitized/gradient/core.so build/sanitized/lua
+	$(call install_packages,$(TEST_PACKAGES))
+	@echo "== soak =="
+	@$(BUILT) $(LUA) spec/support/soak.lua 100000
+	@echo "== soak under the sanitizers =="
+	@$(BUILT) LUA_CPATH='build/sanitized/?.so;;' ASAN_OPTIONS=quarantine_size_mb=1 \
+	  build/sanitized/lua spec/support/soak.lua 10000
+
+# Decodes with every allocation failing once, in a program of its own.
+build/sanitized/torture_decode: spec/support/torture_decode.c src/json.c src/json.h Makefile
+	@mkdir -p $(@D)
+	$(CC) $(C99) $(WARNINGS) $(SANITIZE) -Isrc $(LUA_CFLAGS) -o $@ spec/support/torture_decode.c \
+	  src/json.c $(shell pkg-config --libs lua$(LUA_VERSION))
+
+torture: build/sanitized/torture_decode
+	@echo "== decoding while allocations fail =="
+	@build/sanitized/torture_decode
+
+# Finds new inputs for SECONDS, from those in spec/support/fuzz_corpus on.
+SECONDS ?= 60
+
+build/fuzz/fuzz_json: spec/support/fuzz_json.c src/json.c src/json.h Makefile
+	@mkdir -p $(@D)/corpus
+	clang $(C99) -O2 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Isrc \
+	  $(LUA_CFLAGS) -o $@ spec/support/fuzz_json.c src/json.c \
+	  $(shell pkg-config --libs lua$(LUA_VERSION))
+
+fuzz:
+	$(call install_packages,$(BUILD_PACKAGES) clang libclang-rt-14-dev)
+	@$(MAKE) --no-print-directory build/fuzz/fuzz_json
+	@echo "== fuzzing the decoder for $(SECONDS) seconds =="
+	@cd build/fuzz && ./fuzz_json -max_total_time=$(SECONDS) -max_len=512 -verbosity=0 \
+	  -print_final_stats=1 corpus ../../spec/support/fuzz_corpus 2>&1 | grep -v '^$$'
+
+# Figures against peers, as ratios within one run; the SDK comes from npm, into build/.
+bench:
+	$(call install_packages,$(DEMO_PACKAGES) nginx curl $(if $(shell command -v node),,nodejs npm))
+	@$(MAKE) --no-print-directory -s all build/bench/decode_floor.so build/bench/node_modules
+	@$(BUILT) LUA_CPATH='build/bench/?.so;build/?.so;;' $(LUA) spec/bench/decode.lua
+	@$(BUILT) PEERS=build/bench $(LUA) spec/bench/transfer.lua
+
+build/bench/decode_floor.so: spec/bench/decode_floor.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(C99) -O2 $(LUA_CFLAGS) -shared -o $@ $<
+
+build/bench/node_modules:
+	@mkdir -p $(@D)
+	@echo '{ "private": true }' > $(@D)/package.json
+	npm install --silent --no-audit --no-fund --prefix $(@D) @digitalocean/gradient@0.1.0-alpha.2
+
+# How many lines the specs run.
+
+build/coverage/gradient/core.so: $(SOURCES) $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	for source in $(SOURCES); do $(CC) $(C99) $(WARNINGS) -fvisibility=hidden -O0 -g --coverage \
+	  $(LUA_CFLAGS) $(CURL_CFLAGS) -c -o build/coverage/$$(basename $$source .c).o $$source; done
+	$(CC) --coverage -shared -o $@ build/coverage/*.o $(CURL_LIBS) -lpthread -ldl
+
+coverage:
+	$(call install_packages,$(TEST_PACKAGES))
+	@$(MAKE) --no-print-directory -s build/coverage/gradient/core.so
+	@$(MAKE) --no-print-directory -s -f spec/support/hosts.mk \
+	  build/hosts/gcov/host_torture build/hosts/gcov/host_fork
+	@rm -rf build/coverage/lines build/coverage/*.gcda build/hosts/gcov/*.gcda
+	@mkdir build/coverage/lines
+	@$(BUILT) LINE_HOOK=$(CURDIR)/build/coverage/lines \
+	  LUA_INIT_5_4=@$(CURDIR)/spec/support/line_hook.lua \
+	  $(BUSTED) --cpath='build/coverage/?.so' $(IN_PROCESS)
+	@$(BUILT) $(LUA) spec/support/coverage.lua
+
+other-luas:
+	$(call install_packages,$(TEST_PACKAGES))
+	@$(BUILT) $(LUA) spec/support/other_luas.lua
 
 valgrind: all
 	@echo "== specs under valgrind =="
@@ -130,4 +257,5 @@ valgrind: all
 	  --error-exitcode=9 $(BUSTED) spec/list_spec.lua spec/paginator_spec.lua \
 	  | tee build/valgrind.log
 
-.PHONY: all static install clean demo test lint specs sanitized-specs valgrind
+.PHONY: all static install clean docs dist demo test lint specs sanitized-specs \
+  valgrind torture soak fuzz bench coverage

@@ -16,6 +16,7 @@ description = {
 dependencies = {
   "lua >= 5.4",
   "lua-cjson >= 2.1",
+  -- The command gradient-jobs needs argparse, and says so; the module does without.
 }
 external_dependencies = {
   -- Not by its header: on Debian that is where compilers look, but LuaRocks does not.
@@ -33,6 +34,15 @@ build = {
     ["gradient"] = "lua/gradient/init.lua",
     ["gradient.call"] = "lua/gradient/call.lua",
     ["gradient.check"] = "lua/gradient/check.lua",
+    ["gradient.cli"] = "lua/gradient/cli.lua",
+    ["gradient.cli.arguments"] = "lua/gradient/cli/arguments.lua",
+    ["gradient.cli.csv"] = "lua/gradient/cli/csv.lua",
+    ["gradient.cli.format"] = "lua/gradient/cli/format.lua",
+    ["gradient.cli.jobs"] = "lua/gradient/cli/jobs.lua",
+    ["gradient.cli.json"] = "lua/gradient/cli/json.lua",
+    ["gradient.cli.output"] = "lua/gradient/cli/output.lua",
+    ["gradient.cli.rows"] = "lua/gradient/cli/rows.lua",
+    ["gradient.cli.watch"] = "lua/gradient/cli/watch.lua",
     ["gradient.client"] = "lua/gradient/client.lua",
     ["gradient.completion"] = "lua/gradient/completion.lua",
     ["gradient.enums"] = "lua/gradient/enums.lua",
@@ -45,6 +55,9 @@ build = {
     ["gradient.types"] = "lua/gradient/types.lua",
     ["gradient.wait.cqueues"] = "lua/gradient/wait/cqueues.lua",
     ["gradient.wait.luv"] = "lua/gradient/wait/luv.lua",
+  },
+  install = {
+    bin = { "lua/gradient-jobs" },
   },
 }
 test = {

@@ -522,6 +522,13 @@ END
     end
     -- a member's value, and the same as a field of a constructor
     local values = { ["[1,2,3]"] = "n%d={1,2,3},", ['{"a":1}'] = "n%d={a=1},", null = "" }
+    local function empty() return {} end
+    local function with_nil()
+      local fields = {}
+      fields.name = nil
+      return fields
+    end
+    if size_of_result(with_nil) > size_of_result(empty) then values.null = nil end -- Lua < 5.4.3
     for value, field in pairs(values) do
       local members, fields = {}, {}
       for i = 1, 15 do

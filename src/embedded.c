@@ -40,7 +40,7 @@ static void preload(lua_State *L, const char *module) {
 }
 
 /* The loader of "gradient": luaL_requiref(L, "gradient", luaopen_gradient, 0) */
-int luaopen_gradient(lua_State *L) {
+__attribute__((visibility("default"))) int luaopen_gradient(lua_State *L) {
   size_t i;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_gradient_core);

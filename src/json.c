@@ -33,12 +33,9 @@
 /* the digits of a number that are kept: 767 tell where a double is rounded to, whatever follows */
 #define MAX_DIGITS 800
 
-/* the size of a table, in the type that lua_createtable takes */
-#if LUA_VERSION_NUM >= 505
-typedef unsigned table_size;
-#else
-typedef int table_size;
-#endif
+/* the size of a table: fits both int and unsigned, of which lua_createtable takes one or the other,
+** depending on Lua's version */
+typedef unsigned short table_size;
 
 /* the name of a member as it was met in the text; its string is on the Lua stack meanwhile */
 struct name {

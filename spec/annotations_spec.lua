@@ -1,0 +1,206 @@
+--- The LuaCATS annotations: what an editor is told is what the code takes and the API sends.
+
+local annotations = require "spec.support.annotations"
+local api = require "spec.support.api"
+local errors = require "gradient.errors"
+local gradient = require "gradient"
+local shell = require "spec.support.shell"
+local waiting = require "spec.support.waiting"
+
+local found = annotations.read()
+
+local function names_of(values)
+  local names = {}
+  for name in pairs(values) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function annotated(class)
+  return names_of(annotations.fields(found, class))
+end
+
+-- The names that are allowed, as the module itself tells them.
+local function allowed(f, ...)
+  local _, message = pcall(f, ...)
+  local names = {}
+  for name in message:match("%(expected (.*)%)"):gmatch("[%w_]+") do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+-- Is this a value of the annotated type, as far as that is a plain one?
+local function fits(value, annotation)
+  local alternative = annotation.type:gsub("%?$", "")
+  if alternative:find("%[%]$") or alternative:find("^table") or alternative:find("^{") then
+    return type(value) == "table"
+  elseif alternative == "integer" then
+    return math.type(value) == "integer"
+  elseif alternative:find("|string$") or found.aliases[alternative] or alternative:find('^"') then
+    return type(value) == "string"
+  elseif found.classes[alternative] then
+    return type(value) == "table"
+  end
+  return type(value) == alternative
+end
+
+-- Notes the fields of one value after the other, and checks each against the annotation.
+local function new_observer(class)
+  local fields, seen = annotations.fields(found, class), {}
+  return function(value)
+    for name, content in pairs(value) do
+      local annotation = fields[name]
+      assert(annotation, ("%s.%s is not annotated"):format(class, name))
+      assert(fits(content, annotation), ("%s.%s is a %s, not %s"):format(class, name,
+        math.type(content) or type(content), annotation.type))
+      seen[name] = true
+    end
+    for name, annotation in pairs(fields) do
+      assert(annotation.optional or value[name] ~= nil,
+        ("%s.%s is missing, but not optional"):format(class, name))
+    end
+  end, seen
+end
+
+describe("the annotations", function()
+  local server, client, events
+
+  setup(function()
+    server = api.start{ jobs = 400 }
+    events = {}
+    client = gradient.client{
+      token = server.token, base_url = server.url, wait = waiting.recorder(),
+      on_event = function(event) events[#events + 1] = event end,
+    }
+  end)
+
+  teardown(function() server:stop() end)
+  before_each(function() server:reset() end)
+
+  it("have every field of jobs, data sources and pages", function()
+    local see_page, page_fields = new_observer "gradient.page"
+    local see_job, job_fields = new_observer "gradient.job"
+    local see_source, source_fields = new_observer "gradient.data_source"
+    local see_links, link_fields = new_observer "gradient.links"
+    local see_meta, meta_fields = new_observer "gradient.meta"
+    for page in client.indexing_jobs.pages{ per_page = 150 } do
+      see_page(page)
+      see_links(page.links.pages)
+      see_meta(page.meta)
+      for _, job in ipairs(page.jobs) do
+        see_job(job)
+        for _, source in ipairs(job.data_source_jobs or {}) do see_source(source) end
+      end
+    end
+    link_fields.prev = true -- for "previous", elsewhere in the same API
+    assert.same({
+      annotated "gradient.page", annotated "gradient.job", annotated "gradient.data_source",
+      annotated "gradient.links", annotated "gradient.meta",
+    }, {
+      names_of(page_fields), names_of(job_fields), names_of(source_fields),
+      names_of(link_fields), names_of(meta_fields),
+    })
+  end)
+
+  it("have every option, parameter and setting", function()
+    local jobs, wrong = gradient.indexing_jobs, { nonsense = true }
+    assert.same(allowed(gradient.client, wrong), annotated "gradient.options")
+    assert.same(allowed(jobs.list, {}, wrong), annotated "gradient.call_options")
+    assert.same(allowed(jobs.each, {}, wrong), annotated "gradient.iteration_options")
+    assert.same(allowed(jobs.list, wrong), annotated "gradient.list_params")
+    assert.same(allowed(jobs.each, wrong), annotated "gradient.each_params")
+    assert.same(allowed(jobs.create, wrong), annotated "gradient.create_params")
+    assert.same(allowed(jobs.wait_for_completion, "uuid", wrong),
+      annotated "gradient.completion_settings")
+  end)
+
+  it("have every value of the enumerations, by its name", function()
+    for _, case in ipairs{
+      { "gradient.job_phase", gradient.phase, "^BATCH_JOB_PHASE_" },
+      { "gradient.job_status", gradient.status, "^INDEX_JOB_STATUS_" },
+      { "gradient.data_source_status", gradient.data_source_status, "^DATA_SOURCE_STATUS_" },
+    } do
+      local alias, enum, prefix = table.unpack(case)
+      local values = {}
+      for _, value in ipairs(found.aliases[alias]) do values[value:gsub(prefix, "")] = value end
+      assert.same(enum, values)
+    end
+  end)
+
+  it("have every kind of error, and none that cannot come", function()
+    local kinds = {}
+    for _, kind in ipairs(found.aliases["gradient.error_kind"]) do kinds[kind] = true end
+    for status = 300, 599 do assert.is_true(kinds[errors.kind(status)]) end
+    local code = ""
+    for path in shell.must("find lua/gradient -name '*.lua'"):gmatch("%S+") do
+      code = code .. shell.read(path)
+    end
+    code = code:gsub("%-%-[^\n]*", "")
+    for kind in code:gmatch('kind = "([%w_]+)"') do assert.is_true(kinds[kind], kind) end
+    for kind in pairs(kinds) do assert.truthy(code:find('"' .. kind .. '"', 1, true), kind) end
+  end)
+
+  it("have every field of errors, responses and events", function()
+    local see_error, error_fields = new_observer "gradient.error"
+    local see_response, response_fields = new_observer "gradient.response"
+    local see_event, event_fields = new_observer "gradient.event"
+    local list = client.indexing_jobs.list
+
+    server:script{ { status = 503 } }
+    see_response(select(2, assert(list())))
+    server:script{ { status = 429, headers = { ["retry-after"] = "7" } } }
+    see_error(select(2, list({}, { max_retries = 0 })))
+    server:set{ outcome = "failed", duration = 1e-4 }
+    local job = assert(client.indexing_jobs.create{
+      knowledge_base_uuid = server:knowledge_bases()[1],
+    }).job
+    see_error(select(2, client.indexing_jobs.wait_for_completion(job.uuid)))
+
+    local types = {}
+    for _, event in ipairs(events) do
+      see_event(event)
+      types[('"%s"'):format(event.type)] = true
+    end
+    assert.same({
+      annotated "gradient.error", annotated "gradient.response", annotated "gradient.event",
+    }, { names_of(error_fields), names_of(response_fields), names_of(event_fields) })
+    local annotated_types = {}
+    for text in found.classes["gradient.event"].fields.type.type:gmatch("[^|]+") do
+      annotated_types[text] = true
+    end
+    assert.same(annotated_types, types)
+  end)
+
+  it("have every operation, with the parameters in their order", function()
+    local operations = {}
+    for _, definition in ipairs(found.functions) do
+      local operation = definition.name:match("^indexing_jobs%.(.*)$")
+      if operation then
+        operations[operation] = true
+        assert.same(definition.parameters, definition.described)
+        assert.truthy(definition.results[1])
+      end
+    end
+    assert.same(names_of(gradient.indexing_jobs), names_of(operations))
+  end)
+
+  it("name only parameters and types that there are", function()
+    for _, definition in ipairs(found.functions) do
+      local parameters = " " .. table.concat(definition.parameters, " ") .. " "
+      for _, name in ipairs(definition.described) do
+        assert.truthy(parameters:find(" " .. name .. " ", 1, true),
+          ("%s: %s has no parameter %s"):format(definition.path, definition.name, name))
+      end
+    end
+
+    local known = {}
+    for name in pairs(found.classes) do known[name] = true end
+    for name in pairs(found.aliases) do known[name] = true end
+    for path in shell.must("find lua/gradient -name '*.lua'"):gmatch("%S+") do
+      for line in shell.read(path):gmatch("%-%-%-@[^\n]*") do
+        local kinds = line:gsub("@meta.*", ""):gsub("  .*$", "")
+        for name in kinds:gmatch("gradient[%w_.]+") do assert.is_true(known[name], name) end
+      end
+    end
+  end)
+end)

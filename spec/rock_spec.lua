@@ -1,0 +1,177 @@
+--- The release: archive and rockspec from `make dist`, and what LuaRocks makes of them.
+
+local api = require "spec.support.api"
+local new_directory = require("spec.support.process").new_directory
+local shell = require "spec.support.shell"
+
+local must = shell.must
+
+-- Packs what a Debian package has for Lua 5.4 as a binary rock. `modules`: name → a file's path,
+-- as it ends there.
+local function pack_debian_rock(work, package, rock, modules)
+  local files = must("dpkg -L %s", package)
+  local install = { lua = {}, lib = {} }
+  for module, path in pairs(modules) do
+    local found = assert(files:match("(%S*" .. path:gsub("%p", "%%%0") .. ")\n"))
+    must("cp -L %s %s", found, work)
+    install[path:find("%.so$") and "lib" or "lua"][module] = path:match("[^/]+$")
+  end
+  local function fields(list)
+    local entries = {}
+    for name, file in pairs(list) do entries[#entries + 1] = ("[%q] = %q"):format(name, file) end
+    return table.concat(entries, ", ")
+  end
+  shell.write(("%s/%s.rockspec"):format(work, rock), ([[
+    rockspec_format = "3.0"
+    package = %q
+    version = %q
+    source = { url = "git+file://." }
+    build = { type = "builtin", modules = {}, install = { lua = { %s }, lib = { %s } } }
+  ]]):format(rock:match("^(.-)%-(%d.*)$"), rock:match("%-(%d.*)$"), fields(install.lua),
+    fields(install.lib)))
+end
+
+-- Lists, and creates a job: that needs lua-cjson.
+local program = [[
+  local gradient = require "gradient"
+  local jobs = gradient.indexing_jobs
+  local page = assert(jobs.list{ per_page = 3 })
+  local answer = assert(jobs.create{ knowledge_base_uuid = page.jobs[1].knowledge_base_uuid })
+  print(gradient._VERSION, #page.jobs, page.meta.total, answer.job.phase,
+    package.searchpath("cjson", package.cpath))
+]]
+
+describe("the rock", function()
+  local work, source, archive, rockspec, luarocks, version
+
+  lazy_setup(function()
+    work = new_directory()
+    source = work .. "/source"
+    shell.copy_checkout(source)
+    must("cd %s && git init --quiet && git add --all && git -c user.name=spec -c user.email=spec@"
+      .. " commit --quiet --message=all", source)
+    version = shell.read("src/core.c"):match('#define GRADIENT_VERSION "([^"]+)"')
+    archive = ("%s/build/dist/gradient-%s.tar.gz"):format(source, version)
+    rockspec = ("%s/build/dist/gradient-%s-1.rockspec"):format(source, version)
+    must("make -C %s dist SOURCE_URL=file://%s", source, archive)
+    luarocks = ("env -i PATH=%s HOME=%s luarocks --lua-version=5.4"):format(
+      shell.quote(os.getenv("PATH")), work)
+  end)
+
+  lazy_teardown(function() must("rm -rf %s", work) end)
+
+  -- An environment with nothing but a tree in it.
+  local function environment(tree, variables)
+    return ("env -i LUA_PATH='%s/share/lua/5.4/?.lua;%s/share/lua/5.4/?/init.lua'"
+      .. " LUA_CPATH='%s/lib/lua/5.4/?.so' %s"):format(tree, tree, tree, variables)
+  end
+
+  it("has rockspecs without a mistake", function()
+    must("%s lint %s", luarocks, rockspec)
+    for path in must("ls rockspec/*.rockspec"):gmatch("%S+") do
+      must("%s lint %s", luarocks, path)
+    end
+  end)
+
+  it("holds every Lua file, and every C file but that of the static library", function()
+    local declared = { core = {} }
+    assert(loadfile("rockspec/gradient-scm-1.rockspec", "t", declared))()
+    local core = declared.build.modules["gradient.core"]
+    local expected = { ["gradient.core"] = core, gradient = "lua/gradient/init.lua" }
+    for path in must("find lua/gradient -name '*.lua' ! -name init.lua"):gmatch("%S+") do
+      expected[path:match("^lua/(.*)%.lua$"):gsub("/", ".")] = path
+    end
+    assert.same(expected, declared.build.modules)
+    local sources = table.concat(core.sources, " ")
+    local written = sources .. " src/embedded.c"
+    for path in must("ls src/*.c"):gmatch("%S+") do
+      assert.truthy(written:find(path, 1, true), path)
+    end
+    assert.matches("SOURCES := " .. sources:gsub("%p", "%%%0") .. "\n", shell.read("Makefile"))
+  end)
+
+  describe("from a rocks server", function()
+    local server, tree
+
+    lazy_setup(function()
+      server, tree = work .. "/server", work .. "/tree"
+      must("mkdir %s %s/parts", server, work)
+      must("cd %s && %s pack %s", server, luarocks, rockspec)
+      pack_debian_rock(work .. "/parts", "lua-cjson", "lua-cjson-2.1.0-1",
+        { cjson = "/lua/5.4/cjson.so", ["cjson.util"] = "/lua/5.4/cjson/util.lua" })
+      for path in must("ls %s/parts/*.rockspec", work):gmatch("%S+") do
+        must("cd %s/parts && %s make --pack-binary-rock %s && mv *.rock %s", work, luarocks, path,
+          server)
+      end
+      must("%s make_manifest %s", luarocks:gsub("luarocks ", "luarocks-admin "), server)
+      luarocks = ("%s --only-server=%s"):format(luarocks, server)
+      must("%s install --tree=%s gradient", luarocks, tree)
+    end)
+
+    it("is installed into an empty tree with what it depends on, and works from there", function()
+      local running <close> = api.start{ jobs = 7 }
+      local output = must("cd / && %s lua5.4 -e %s", environment(tree,
+        ("DIGITALOCEAN_TOKEN=%s GRADIENT_BASE_URL=%s"):format(running.token, running.url)),
+        shell.quote(program))
+      assert.equal(("%s\t3\t7\tBATCH_JOB_PHASE_PENDING\t%s/lib/lua/5.4/cjson.so\n"):format(version,
+        tree), output)
+    end)
+
+    it("brings the command gradient-jobs", function()
+      local running <close> = api.start{ jobs = 3 }
+      local output = must("cd / && env -i DIGITALOCEAN_TOKEN=%s GRADIENT_BASE_URL=%s"
+        .. " %s/bin/gradient-jobs list --json", running.token, running.url, tree)
+      assert.equal(3, select(2, output:gsub('"uuid":', "")))
+    end)
+
+    it("is built from the release's rockspec, but only of the archive it was made for", function()
+      local other = work .. "/other"
+      must("%s build --tree=%s %s CFLAGS='-O0 -fPIC'", luarocks, other, rockspec)
+      assert.equal(version .. "\n", must("cd / && %s lua5.4 -e %s", environment(other, ""),
+        "'print(require(\"gradient\")._VERSION)'"))
+
+      local genuine = shell.read(archive)
+      shell.write(archive, genuine .. " ")
+      local output, ok = shell.run("%s build --tree=%s/third %s", luarocks, work, rockspec)
+      shell.write(archive, genuine)
+      assert.is_false(ok)
+      assert.matches("MD5 check", output)
+    end)
+  end)
+
+  describe("make dist", function()
+    it("makes the same archive to the byte for everybody, of what is committed", function()
+      must("cd %s && git clone --quiet source clone && cd clone && echo more >> README.md"
+        .. " && echo more > other && umask 077 && TZ=Asia/Tokyo make dist SOURCE_URL=x", work)
+      must("cmp %s %s/clone/build/dist/gradient-%s.tar.gz", archive, work, version)
+    end)
+
+    it("writes a rockspec that differs only in version, address and checksum", function()
+      local scm, release = {}, {}
+      assert(loadfile("rockspec/gradient-scm-1.rockspec", "t", scm))()
+      assert(loadfile(rockspec, "t", release))()
+      assert.same({
+        url = "file://" .. archive, md5 = must("md5sum %s", archive):match("^%x+"),
+        dir = "gradient-" .. version,
+      }, release.source)
+      assert.equal(version .. "-1", release.version)
+      release.source, release.version = scm.source, scm.version
+      assert.same(scm, release)
+    end)
+
+    it("asks for the address", function()
+      local output, ok = shell.run("make -C %s dist", source)
+      assert.is_false(ok)
+      assert.matches("SOURCE_URL", output)
+    end)
+  end)
+
+  it("has its specs run by luarocks test", function()
+    must("mkdir -p %s/build && if [ -d build/gradient ]; then cp -a build/gradient %s/build; fi",
+      source, source)
+    local output = must("cd %s && %s test -- SPECS=spec/errors_spec.lua", source, luarocks)
+    assert.matches("[1-9]%d* successes / 0 failures / 0 errors", output)
+    local _, ok = shell.run("cd %s && %s test -- SPECS=spec/missing_spec.lua", source, luarocks)
+    assert.is_false(ok)
+  end)
+end)
