@@ -537,7 +537,8 @@ zebra              1.5
     local see = " (see gradient-jobs --help)"
 
     it("what is no command, option or value", function()
-      local number, seconds = "is no whole number from 1", "is no positive number of seconds"
+      local number = "--per-page must be a whole number from 1, not "
+      local seconds = " must be a positive number of seconds, not "
       for _, case in ipairs{
         { "a command is required" },
         { "unknown command 'lst' Did you mean 'list'?", "lst" },
@@ -548,11 +549,11 @@ zebra              1.5
         { "'' is no uuid", "get", "" },
         { "'..' is no uuid", "cancel", ".." },
         { "missing argument 'kb'", "start" },
-        { "'0' " .. number, "list", "--per-page", "0" },
-        { "'1.5' " .. number, "list", "--per-page", "1.5" },
-        { "'0' " .. seconds, "watch", "--interval", "0" },
-        { "'0x10' " .. seconds, "watch", "--interval", "0x10" },
-        { "'soon' " .. seconds, "--timeout", "soon", "list" },
+        { number .. "'0'", "list", "--per-page", "0" },
+        { number .. "'1.5'", "list", "--per-page", "1.5" },
+        { "--interval" .. seconds .. "'0'", "watch", "--interval", "0" },
+        { "--interval" .. seconds .. "'0x10'", "watch", "--interval", "0x10" },
+        { "--timeout" .. seconds .. "'soon'", "--timeout", "soon", "list" },
         { "option '--csv' can not be used together with option '--json'", "list", "--json",
           "--csv" },
         { "'done' is no phase (expected pending, running, succeeded, failed, error, cancelled,"
@@ -570,7 +571,7 @@ zebra              1.5
     end)
 
     it("a base URL or a token that is none", function()
-      fails(2, "option 'base_url' must begin with https:// or http://",
+      fails(2, "--base-url must begin with https:// or http://",
         { "--base-url", "ftp://x", "list" })
       fails(2, "GRADIENT_BASE_URL must begin with https:// or http://", { "list" },
         { environment = { GRADIENT_BASE_URL = "ftp://x" } })
@@ -579,8 +580,7 @@ zebra              1.5
 
   describe("with status 1", function()
     it("says that there is no token, and sends nothing", function()
-      fails(1, "authentication: there is no token: set DIGITALOCEAN_ACCESS_TOKEN, or the option"
-        .. " 'token' of gradient.client", { "list" },
+      fails(1, "authentication: there is no token: set DIGITALOCEAN_ACCESS_TOKEN", { "list" },
         { environment = { DIGITALOCEAN_ACCESS_TOKEN = false } })
       assert.equal(0, #server:requests())
     end)

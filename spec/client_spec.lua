@@ -60,15 +60,15 @@ describe("client", function()
 
     it("of the wrong type raise at the caller's line", function()
       for name, case in pairs{
-        token = { 5, "a non-empty string without spaces and control characters, not 5" },
-        base_url = { {}, "a string without control characters, not a table" },
+        token = { 5, "a non-empty string, not 5" },
+        base_url = { {}, "a string, not a table" },
         timeout = { 0, "a positive number of seconds, not 0" },
         connect_timeout = { "5", "a positive number of seconds, not a string" },
         max_retries = { 1.5, "a whole number from 0, not 1.5" },
         headers = { "x", "a table of header names and values, not a string" },
-        user_agent = { false, "a string without control characters, not a boolean" },
-        proxy = { 5, "a string without control characters, not 5" },
-        ca_file = { {}, "a string without control characters, not a table" },
+        user_agent = { false, "a string, not a boolean" },
+        proxy = { 5, "a string, not 5" },
+        ca_file = { {}, "a string, not a table" },
         allow_http = { 1, "true or false, not 1" },
         max_body = { 0, "a whole number from 1, not 0" },
         keep_nulls = { "no", "true or false, not a string" },
@@ -82,12 +82,12 @@ describe("client", function()
 
     it("that would break a header raise, and do not tell the token", function()
       for _, bad in ipairs{ "", "a b", "secret\r\nEvil: yes", "secret\0", "sécret", "secret\t" } do
-        misuse.raises(function() gradient.client{ token = bad } end,
-          "option 'token' must be a non-empty string without spaces and control characters, not "
-            .. (bad == "" and "an empty string" or "a string"))
+        misuse.raises(function() gradient.client{ token = bad } end, "option 'token' must "
+          .. (bad == "" and "be a non-empty string, not an empty string"
+            or "not hold spaces, line ends or other characters that no token has"))
       end
       misuse.raises(function() gradient.client{ user_agent = "a\r\nEvil: yes" } end,
-        "option 'user_agent' must be a string without control characters, not a string")
+        "option 'user_agent' must not hold control characters")
       misuse.raises(function() gradient.client{ headers = { x = "a\nEvil: yes" } } end,
         "header 'x' must be a string without control characters")
       misuse.raises(function() gradient.client{ headers = { authorization = "x" } } end,
@@ -212,10 +212,16 @@ describe("client", function()
       assert.equal(0, server:connections().requests)
     end)
 
-    it("with a mistake in it raises where the client is first used", function()
+    it("with a token that cannot be one is an authentication error, and nothing is sent", function()
+      local output = printed([[ local _, err = list() print(err.kind, err.message) ]],
+        { DIGITALOCEAN_ACCESS_TOKEN = "secret\n", GRADIENT_BASE_URL = server.url })
+      assert.equal("authentication\tDIGITALOCEAN_ACCESS_TOKEN must not hold spaces, line ends or"
+        .. " other characters that no token has\n", output)
+      assert.equal(0, server:connections().requests)
+    end)
+
+    it("with a base URL that is none raises where the client is first used", function()
       for variable, complaint in pairs{
-        DIGITALOCEAN_TOKEN = "DIGITALOCEAN_TOKEN must be a non-empty string without spaces and"
-          .. " control characters, not a string",
         GRADIENT_BASE_URL = "GRADIENT_BASE_URL must begin with https:// or http://",
       } do
         local text = [[ print(select(2, pcall(function()

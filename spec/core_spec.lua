@@ -376,7 +376,7 @@ describe("core", function()
       assert.is_nil(value)
       assert.matches("expected an object", message)
       assert.equal(9, offset)
-      raises("must be '{' or '%['", transfer.decode, transfer, false, "jobs", "(")
+      raises("must be '{', '%[' or '\"'", transfer.decode, transfer, false, "jobs", "(")
     end)
 
     it("is no transfer when it is something else", function()

@@ -72,6 +72,20 @@ describe("error", function()
         end
       end)
 
+      it("is " .. kind .. " and tells what a proxy's page says", function()
+        if status == 304 then return end
+        for body, content_type in pairs{
+          ["<html><head><TITLE> 502 Bad Gateway</TITLE></head>"] = "text/html; charset=utf-8",
+          ["502 Bad Gateway\r\nof this and that"] = "text/plain",
+        } do
+          local err = error_of{
+            status = status, headers = { ["content-type"] = content_type }, body = body,
+          }
+          assert.equal(kind, err.kind)
+          assert.equal("502 Bad Gateway", err.message)
+        end
+      end)
+
       it("is " .. kind .. " with an empty body", function()
         local err = error_of{
           status = status, body = "", headers = { ["x-request-id"] = false },
@@ -193,4 +207,11 @@ describe("error", function()
     assert.same(returned, raised)
     assert.equal(tostring(returned), tostring(raised))
   end)
+  it("can be concatenated, and is one line whatever the server says", function()
+    local err = error_of{ status = 404, body = '{"message":"a\\nb\\u001b[31m"}' }
+    assert.equal("a\nb\27[31m", err.message)
+    assert.matches("^failed: not_found: a b %[31m %(HTTP 404", "failed: " .. err)
+    assert.matches("request .-%)!$", err .. "!")
+  end)
+
 end)

@@ -430,4 +430,56 @@ describe("list", function()
       assert.equal(0, server:connections().requests)
     end)
   end)
+  it("called with a colon says so at the caller's line", function()
+    local complaint = "this is called with a dot, not with a colon"
+    misuse.raises(function() jobs:list() end, complaint)
+    misuse.raises(function() jobs:each{ per_page = 5 } end, complaint)
+    misuse.raises(function() jobs:retrieve("a") end, complaint)
+    misuse.raises(function() jobs:create{} end, complaint)
+    misuse.raises(function() gradient:client{} end, complaint)
+    misuse.raises(function() client.close() end, "close is called with a colon: client:close()")
+    misuse.raises(function() gradient.is_finished(nil) end, "the job must be a table, not nil")
+  end)
+
+  it("does not take a wait that comes back too late for a server that is too slow", function()
+    server:set{ latency = 0.02 }
+    local waits = 0
+    local late <close> = gradient.client{
+      base_url = server.url, token = server.token, timeout = 0.1, max_retries = 0,
+      wait = function(fds, seconds)
+        waits = waits + 1
+        waiting.poll(waits == 1 and {} or fds, waits == 1 and 0.2 or seconds)
+      end,
+    }
+    local page, response = late.indexing_jobs.list()
+    assert.is_table(page, tostring(response))
+    assert.equal(1, response.attempts)
+  end)
+
+  it("gives up when every wait comes back too late", function()
+    server:fault("silent", { forever = true })
+    local late <close> = gradient.client{
+      base_url = server.url, token = server.token, timeout = 0.02, max_retries = 0,
+      wait = function() waiting.poll({}, 0.05) end,
+    }
+    local page, err = late.indexing_jobs.list()
+    assert.is_nil(page)
+    assert.equal("timeout", err.kind)
+  end)
+
+  it("takes the token out of headers that repeat it", function()
+    server:script{ { status = 200, body = '{"jobs":[]}', headers = {
+      ["x-echo"] = "Bearer " .. server.token } } }
+    local _, response = client.indexing_jobs.list()
+    assert.equal("Bearer [token]", response.headers["x-echo"])
+  end)
+
+  it("reads a folded header as one line", function()
+    server:script{ { steps = { { send = "HTTP/1.1 200 OK\r\nx-fold: a\r\n  b\r\nx-next: c\r\n"
+      .. "content-length: 11\r\n\r\n{\"jobs\":[]}" } } } }
+    local _, response = client.indexing_jobs.list()
+    assert.matches("^a%s+b$", response.headers["x-fold"])
+    assert.equal("c", response.headers["x-next"])
+  end)
+
 end)

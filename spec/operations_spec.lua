@@ -108,17 +108,17 @@ describe("operations on jobs", function()
     end)
 
     it("that is none raises at the caller's line, and nothing is sent", function()
-      local must = "the uuid must be a non-empty string (not '.' or '..'), not "
+      local must = "the uuid must be a non-empty string, not "
       for _, name in ipairs(operations) do
         local f = jobs[name]
         misuse.raises(function() f() end, must .. "nil")
         misuse.raises(function() f("") end, must .. "an empty string")
         misuse.raises(function() f(42) end, must .. "42")
         misuse.raises(function() f{} end, must .. "a table")
-        misuse.raises(function() f(".") end, must .. "a string")
-        misuse.raises(function() f("..") end, must .. "a string")
-        misuse.raises(function() f("a\nb") end, must .. "a string")
-        misuse.raises(function() f("a\0") end, must .. "a string")
+        misuse.raises(function() f(".") end, "the uuid must be an id, not '.'")
+        misuse.raises(function() f("..") end, "the uuid must be an id, not '..'")
+        misuse.raises(function() f("a\nb") end, "the uuid must be an id, not 'a?b'")
+        misuse.raises(function() f("a\0") end, "the uuid must be an id, not 'a?'")
       end
       assert.equal(0, #server:requests())
     end)
@@ -179,17 +179,21 @@ describe("operations on jobs", function()
 
     it("raises at the caller's line for what the API would not understand", function()
       local known = " (expected data_source_uuids, knowledge_base_uuid)"
-      local sequence = "parameter 'data_source_uuids' must be a sequence of non-empty strings, not "
+      local sequence = "parameter 'data_source_uuids' must be a sequence of non-empty strings"
       misuse.raises(function() jobs.create() end, "parameter 'knowledge_base_uuid' is required")
       misuse.raises(function() jobs.create{} end, "parameter 'knowledge_base_uuid' is required")
       misuse.raises(function() jobs.create{ kb = base } end, "unknown parameter 'kb'" .. known)
       misuse.raises(function() jobs.create{ knowledge_base_uuid = 1 } end, "parameter"
-        .. " 'knowledge_base_uuid' must be a non-empty string (not '.' or '..'), not 1")
+        .. " 'knowledge_base_uuid' must be a non-empty string, not 1")
       misuse.raises(function() jobs.create(base) end,
         "the parameters must be in a table, not in a string")
-      for _, sources in ipairs{ "one", { 1 }, { "" }, { a = "b" }, { "a", nil, "c" } } do
+      for complaint, sources in pairs{
+        [", not a string"] = "one", [", but element 1 is 1"] = { 1 },
+        [", but element 1 is an empty string"] = { "" }, [", but element 1 is nil"] = { a = "b" },
+        [", but element 2 is nil"] = { "a", nil, "c" },
+      } do
         local params = { knowledge_base_uuid = base, data_source_uuids = sources }
-        misuse.raises(function() jobs.create(params) end, sequence .. "a " .. type(sources))
+        misuse.raises(function() jobs.create(params) end, sequence .. complaint)
       end
       assert.equal(0, #server:requests())
     end)
@@ -249,6 +253,15 @@ describe("operations on jobs", function()
     end)
   end)
 
+  it("retrieve_signed_url promises a string", function()
+    for _, body in ipairs{ "{}", '{"signed_url":null}', '{"signed_url":5}', "[]", "5" } do
+      answer_with(body)
+      local answer, err = jobs.retrieve_signed_url(unknown_uuid)
+      assert.is_nil(answer)
+      assert.equal("decode", err.kind)
+    end
+  end)
+
   it("retrieve_signed_url returns the report of a job that has one", function()
     for job in jobs.each() do
       local answer, err = jobs.retrieve_signed_url(job.uuid)
@@ -303,7 +316,7 @@ describe("operations on jobs", function()
     it("are none for one that nobody knows", function()
       for job in jobs.each{ knowledge_base_uuid = unknown_uuid } do error(job.uuid) end
       misuse.raises(function() jobs.each{ knowledge_base_uuid = "" } end, "parameter"
-        .. " 'knowledge_base_uuid' must be a non-empty string (not '.' or '..'), not an empty"
+        .. " 'knowledge_base_uuid' must be a non-empty string, not an empty"
         .. " string")
     end)
   end)
@@ -549,7 +562,8 @@ describe("timestamp", function()
     for _, text in ipairs{
       "", "now", "2023-01-01", "2023-01-01T00:00:00", "2023-01-01T00:00Z", "20230101T000000Z",
       "2023-1-1T00:00:00Z", "2023-01-01T00:00:00.Z", "2023-01-01T00:00:00,5Z",
-      "2023-01-01T00:00:005Z", "2023-01-01T24:00:00Z", "2023-01-01T00:60:00Z",
+      "2023-01-01T00:00:005Z", "2023-01-01T24:00:00Z",
+      "2023-06-15T10:10:60Z", "2023-01-01T00:60:00Z",
       "2023-01-01T00:00:61Z", "2023-00-01T00:00:00Z", "2023-13-01T00:00:00Z",
       "2023-01-00T00:00:00Z", "2023-01-32T00:00:00Z", "2023-02-29T00:00:00Z",
       "1900-02-29T00:00:00Z", "2023-04-31T00:00:00Z", "2023-01-01T00:00:00+24:00",

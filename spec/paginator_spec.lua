@@ -495,6 +495,15 @@ describe("iteration", function()
       assert.is_true(server:connections().requests <= 30, server:connections().requests)
     end)
 
+    it("to no pages at all, as its meta says, goes by its links", function()
+      script_pages{
+        { jobs = jobs_named("a"), meta = { page = 0, pages = 0, total = 0 },
+          links = { pages = { next = "/?page=2" } } },
+        { jobs = jobs_named("b"), meta = { page = 0, pages = 0, total = 0 } },
+      }
+      assert.same({ "a", "b" }, each_uuids())
+    end)
+
     it("between two pages that travel together asks again for what fell between them", function()
       local expected = all_uuids()
       server:set{ growth = 1 }
@@ -639,8 +648,65 @@ describe("iteration", function()
     end)
   end)
 
+  describe("shared by coroutines", function()
+    it("gives each item to one of them", function()
+      for _, prefetch in ipairs{ 0, 1, 4 } do
+        local shared <close> = gradient.client{
+          base_url = server.url, token = server.token, wait = coroutine.yield,
+        }
+        server:set{ latency = 0.005 }
+        local uuids, workers, idle = {}, {}, 0
+        local following = shared.indexing_jobs.each({ per_page = 5 }, { prefetch = prefetch })
+        for worker = 1, 4 do
+          workers[worker] = function()
+            local before = #uuids
+            for job in following do
+              uuids[#uuids + 1] = job.uuid
+              coroutine.yield({}, 0.001) -- does something with it
+            end
+            if #uuids == before then idle = idle + 1 end
+          end
+        end
+        waiting.together(workers)
+        assert_distinct(uuids)
+        assert.equal(60, #uuids)
+        assert.equal(0, idle)
+      end
+    end)
+
+    it("gives each page to one of them", function()
+      local shared <close> = gradient.client{
+        base_url = server.url, token = server.token, wait = coroutine.yield,
+      }
+      local numbers, workers = {}, {}
+      local following = shared.indexing_jobs.pages{ per_page = 5 }
+      for worker = 1, 3 do
+        workers[worker] = function()
+          for page in following do numbers[#numbers + 1] = page.meta.page end
+        end
+      end
+      waiting.together(workers)
+      table.sort(numbers)
+      assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, numbers)
+    end)
+
+    it("ends for all of them when one ends it", function()
+      server:set{ latency = 0.02 }
+      local shared <close> = gradient.client{
+        base_url = server.url, token = server.token, wait = coroutine.yield,
+      }
+      local following, _, _, iteration = shared.indexing_jobs.pages{ per_page = 5 }
+      local counts = {}
+      waiting.together{
+        function() for _ in following do counts[#counts + 1] = 1 end end,
+        function() iteration:close() end,
+      }
+      assert.same({}, counts)
+    end)
+  end)
+
   describe("failure", function()
-    it("raises the error value, and then there is nothing more", function()
+    it("raises the error value, and again when it is asked for more", function()
       server:script{ { match = { page = 2 }, status = 404 } }
       local following = jobs.each({ per_page = 20 }, { prefetch = 0 })
       for _ = 1, 20 do assert.is_table(following()) end
@@ -648,7 +714,7 @@ describe("iteration", function()
       assert.is_false(ok)
       assert.equal("not_found", err.kind)
       assert.equal("gradient.error", getmetatable(err).__name)
-      assert.is_nil(following())
+      assert.equal(err, select(2, pcall(following))) -- an end would pass for the whole list
       assert.equal(2, server:connections().requests)
     end)
 

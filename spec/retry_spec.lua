@@ -592,4 +592,17 @@ gradient: GET URL: not_found: Not here. [31m (HTTP 404, request r-2, 2 attempts)
       assert.matches("GET URL: HTTP 200 in N s %(attempt 1%)\n$", errors)
     end)
   end)
+  it("of a page in a row of them makes one pause, whatever clock the host has", function()
+    server:script{ { match = { page = 2 }, status = 429, headers = { ["retry-after"] = "5" } } }
+    for _, prefetch in ipairs{ 0, 1 } do
+      local client, pauses = new()
+      local count = 0
+      for _ in client.indexing_jobs.each({ per_page = 10 }, { prefetch = prefetch }) do
+        count = count + 1
+      end
+      assert.equal(60, count)
+      assert.equal(prefetch == 0 and 1 or 0, #pauses)
+    end
+  end)
+
 end)

@@ -95,7 +95,7 @@ static int url_new(lua_State *L) {
     return luaL_error(L, "not enough memory");
   code = CURLUE_MALFORMED_INPUT; /* libcurl would not see what is behind a zero byte */
   if (strlen(text) == length)
-    code = curl_url_set(u->base, CURLUPART_URL, text, CURLU_DISALLOW_USER);
+    code = curl_url_set(u->base, CURLUPART_URL, text, CURLU_DISALLOW_USER | CURLU_URLENCODE);
   if (code == CURLUE_OUT_OF_MEMORY)
     return luaL_error(L, "not enough memory");
   if (code == CURLUE_OK)

@@ -459,7 +459,10 @@ static const char *check_shape(struct decoder *d, const char *p) {
   if (length != options->member_length || memcmp(name, options->member, length) != 0)
     return p;
   if (p == d->end || (*p != options->opener && *p != 'n'))
-    return fail(d, p, options->opener == '{' ? "an object or null" : "an array or null");
+    return fail(d, p,
+                options->opener == '{'   ? "an object or null"
+                : options->opener == '[' ? "an array or null"
+                                         : "a string or null");
   if (*p == '[')
     d->list = p;
   return p;

@@ -19,7 +19,7 @@ struct json_options {
   const char *member;   /* NULL, or the name of a member of the outermost value, an object then */
   size_t member_length; /* bytes of that name */
   char opener;          /* what that member must be where it is present and not null: '{' an
-                           object, '[' an array of objects, none of them null */
+                           object, '[' an array of objects, none of them null, '"' a string */
 };
 
 /*

@@ -34,7 +34,7 @@ struct buffer {
 };
 
 /* why one of our own callbacks stopped a transfer */
-enum stop { STOP_NONE, STOP_HEAD_TOO_LARGE, STOP_BODY_TOO_LARGE, STOP_MEMORY };
+enum stop { STOP_NONE, STOP_HEAD_TOO_LARGE, STOP_LINE_TOO_LONG, STOP_BODY_TOO_LARGE, STOP_MEMORY };
 
 struct transfer {
   struct transfers *all; /* NULL once the client has let go of it */
@@ -131,6 +131,13 @@ static size_t receive(struct transfer *t, struct buffer *b, size_t max, enum sto
 
 /* ---- libcurl's callbacks: no Lua in here ---- */
 
+/* A folded line belongs to the one before; RFC 9112, 5.2 asks for spaces in the place of the fold. */
+static void unfold(struct buffer *head) {
+  while (head->length > 0 &&
+         (head->bytes[head->length - 1] == '\r' || head->bytes[head->length - 1] == '\n'))
+    head->length--;
+}
+
 /* CURLOPT_HEADERFUNCTION: one complete header line at a time */
 static size_t on_header(char *line, size_t size, size_t count, void *userdata) {
   struct transfer *t = userdata;
@@ -141,6 +148,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *userdata) {
   }
   if (t->head_complete)
     return length; /* a trailer of the body: nobody asks for it */
+  if (length > 0 && (line[0] == ' ' || line[0] == '\t'))
+    unfold(&t->head);
   t->head_complete = length > 0 && (line[0] == '\r' || line[0] == '\n');
   return receive(t, &t->head, MAX_HEAD, STOP_HEAD_TOO_LARGE, line, length);
 }
@@ -386,7 +395,10 @@ void transfer_finish(struct transfer *t, CURLcode code) {
   if (code == CURLE_OK && !t->head_complete) { /* to libcurl, that is an answer */
     t->code = CURLE_PARTIAL_FILE;
     set_message(t, "the connection was closed in the middle of the answer's headers");
-  }
+  } else if (code == CURLE_OUT_OF_MEMORY && t->head.length > 0 && !t->head_complete)
+    t->stop = STOP_LINE_TOO_LONG;                             /* libcurl has no other code for it */
+  else if (code == CURLE_WRITE_ERROR && t->stop == STOP_NONE) /* its decompression gave up */
+    set_message(t, "the answer's compression is damaged");
   release_request(t);
 }
 
@@ -459,7 +471,8 @@ unsigned long transfer_serial(const struct transfer *t) {
 static const char *code_name(const struct transfer *t) {
   if (t->closed)
     return "closed";
-  if (t->stop == STOP_HEAD_TOO_LARGE || t->stop == STOP_BODY_TOO_LARGE)
+  if (t->stop == STOP_HEAD_TOO_LARGE || t->stop == STOP_LINE_TOO_LONG ||
+      t->stop == STOP_BODY_TOO_LARGE)
     return "too_large";
   switch (t->code) {
   case CURLE_OPERATION_TIMEDOUT: return "timeout";
@@ -475,6 +488,8 @@ static void push_message(lua_State *L, const struct transfer *t) {
     lua_pushliteral(L, "the client was closed");
   else if (t->stop == STOP_HEAD_TOO_LARGE)
     lua_pushfstring(L, "the answer's headers are over %d bytes", (int)MAX_HEAD);
+  else if (t->stop == STOP_LINE_TOO_LONG)
+    lua_pushliteral(L, "a header line of the answer is over 100 KiB, or libcurl is out of memory");
   else if (t->stop == STOP_BODY_TOO_LARGE)
     lua_pushfstring(L, "the answer is over max_body (%I bytes)", (LUAI_UACINT)t->max_body);
   else if (t->stop == STOP_MEMORY)
@@ -553,8 +568,8 @@ void transfer_check_decoding(lua_State *L, int index, struct json_options *optio
   const char *opener = luaL_optstring(L, index + 2, "{");
   options->keep_nulls = lua_toboolean(L, index);
   options->member = luaL_optlstring(L, index + 1, NULL, &options->member_length);
-  luaL_argcheck(L, strcmp(opener, "{") == 0 || strcmp(opener, "[") == 0, index + 2,
-                "must be '{' or '['");
+  luaL_argcheck(L, strlen(opener) == 1 && strchr("{[\"", *opener), index + 2,
+                "must be '{', '[' or '\"'");
   options->opener = *opener;
 }
 

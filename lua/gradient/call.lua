@@ -38,10 +38,20 @@ function call.new(client, request, pace)
   }, call_metatable)
 end
 
---- Ends what is under way and frees the answer.
-function call_methods:close()
+-- Ends the attempt under way, or frees its answer.
+function call_methods:release()
   if self.transfer then self.transfer:close() end
   self.transfer = nil
+end
+
+--- Ends the call: whoever still drives it gets an error.
+function call_methods:close()
+  self:release()
+  if self.over then return end
+  self.over, self.resume_at = true, nil
+  self.error = errors.new{
+    kind = "closed", message = "the call was cancelled", attempts = self.attempts,
+  }
 end
 
 call_metatable.__close = call_methods.close
@@ -56,7 +66,7 @@ end
 
 function call_methods:fail(fields)
   fields.attempts = self.attempts
-  self:close()
+  self:release()
   self.over, self.resume_at = true, nil
   self.error = errors.new(fields)
   self:event("error", { error = self.error })
@@ -71,13 +81,18 @@ function call_methods:body_excerpt()
   return (is_cut and body:sub(1, -margin - 1) or body):sub(1, max_error_body)
 end
 
--- What there is to say about an answer outside 2xx whose body does not say it.
+-- What there is to say about an answer outside 2xx whose body is not the API's: most often the page
+-- of a proxy.
 local function default_message(status, headers, body)
   if status >= 300 and status < 400 and headers.location then
     return "the server redirects to " .. headers.location .. ", which is not followed"
   end
-  return body == "" and "the server gave no reason"
-    or "the server gave no reason that can be read"
+  if body == "" then return "the server gave no reason" end
+  local content_type = headers["content-type"] or ""
+  local words = body:match("<[Tt][Ii][Tt][Ll][Ee]>%s*([^<]-)%s*<")
+    or content_type:find("^text/plain") and body:match("^%s*([^\r\n]+)")
+  if words and words:find("%a") then return words:sub(1, 200) end
+  return "the server gave no reason that can be read"
 end
 
 -- The error that an answer outside 2xx stands for.
@@ -100,6 +115,11 @@ end
 -- The error that no answer stands for.
 function call_methods:transfer_error(code, message)
   local kind = (code == "timeout" or code == "closed") and code or "connection"
+  if code == "timeout" then
+    message = ("%s did not answer in time: %s"):format(self.client.base_url, message)
+  elseif code == "certificate" then
+    message = message .. " (option 'ca_file' names the authorities to trust)"
+  end
   return { kind = kind, message = self.client.redact(message) }
 end
 
@@ -113,7 +133,7 @@ function call_methods:retry_or_fail(fields, failure, now)
     return self:fail(fields)
   end
   if self.pace and fields.status == 429 then self.pace.slow_down(now + delay) end
-  self:close()
+  self:release()
   self.resume_at = now + delay
   self:event("retry", {
     delay = delay, status = fields.status,
@@ -132,17 +152,18 @@ function call_methods:send()
   if not transfer then return self:fail{ kind = code, message = message } end
   self.transfer, self.attempts = transfer, self.attempts + 1
   self.sent_at = core.now()
-  self.driven_at = self.sent_at
+  self.driven_at, self.neglected = self.sent_at, false
   self:event("request", {})
 end
 
 -- The transfer has ended one way or another.
 function call_methods:conclude(now, status, headers_or_code, message, sent)
   if not status then
-    -- libcurl counts the time in which the program did not come back to us, too
-    if headers_or_code == "timeout" and self.neglected then
-      self:close()
-      self.neglected, self.attempts, self.resume_at = nil, self.attempts - 1, now
+    -- libcurl counts the time in which the program did not come back to us, too; once, that is
+    -- forgiven
+    if headers_or_code == "timeout" and self.neglected and not self.forgiven then
+      self:release()
+      self.forgiven, self.attempts, self.resume_at = true, self.attempts - 1, now
       return
     end
     return self:retry_or_fail(self:transfer_error(headers_or_code, message),
@@ -153,7 +174,8 @@ function call_methods:conclude(now, status, headers_or_code, message, sent)
     request_id = self.client.redact(headers_or_code["x-request-id"]),
   })
   if status >= 200 and status < 300 then
-    self.over, self.status, self.headers, self.ended_at = true, status, headers_or_code, now
+    self.over, self.status, self.ended_at = true, status, now
+    self.headers = self.client.redact(headers_or_code)
     return
   end
   self:retry_or_fail(self:answer_error(status, headers_or_code),
@@ -184,14 +206,14 @@ end
 
 -- A body that is not what was promised.
 function call_methods:decode_error(message)
-  local headers, redact = self.headers, self.client.redact
+  local headers = self.headers
   local content_type = headers["content-type"]
   if content_type and not content_type:find("json", 1, true) then
     message = ("the answer is %s, not JSON: %s"):format(content_type, message)
   end
   return {
-    kind = "decode", message = redact(message), status = self.status,
-    request_id = redact(headers["x-request-id"]), headers = redact(headers),
+    kind = "decode", message = self.client.redact(message), status = self.status,
+    request_id = headers["x-request-id"], headers = headers,
     body = self:body_excerpt(),
   }
 end
@@ -207,14 +229,14 @@ function call_methods:outcome()
     self:fail(self:decode_error(message))
     return nil, self.error
   end
-  local promised = request.member and answer[request.member]
+  local promised = answer[request.member]
   if request.opener == "[" and type(promised) ~= "table" then
     answer[request.member] = {} -- an empty list may come as null, or not at all
-  elseif request.opener == "{" and type(promised) ~= "table" then
-    self:fail(self:decode_error(("the answer has no object '%s'"):format(request.member)))
+  elseif promised == nil or promised == core.null then
+    self:fail(self:decode_error(("the answer has no '%s'"):format(request.member)))
     return nil, self.error
   end
-  self:close()
+  self:release()
   return answer, {
     status = self.status, headers = headers, request_id = headers["x-request-id"],
     ratelimit = ratelimit(headers), attempts = self.attempts,

@@ -19,7 +19,22 @@ local function describe(value)
   return "a " .. kind
 end
 
---- The kinds of value: each is {what it must be, function(value) → the value to use, or nil}.
+-- A number as text, in every locale.
+local function decimal(number)
+  return (tostring(number):gsub("[^%w.+-]", "."))
+end
+
+-- A colon in the place of a dot makes the table itself the first argument.
+local function check_dot(value, level)
+  local metatable = getmetatable(value)
+  local name = type(metatable) == "table" and metatable.__name
+  if type(name) == "string" and name:find("^gradient") then
+    error("this is called with a dot, not with a colon", level + 1)
+  end
+end
+
+--- The kinds of value: each is {what it must be, function(value, what) → the value to use; or nil,
+--- and what is wrong if that can be said better}.
 
 check.integer = { "a whole number from 1", function(value)
   local integer = math.type(value) and math.tointeger(value)
@@ -39,26 +54,39 @@ check.boolean = { "true or false", function(value)
   if type(value) == "boolean" then return value end
 end }
 
-check.string = { "a string without control characters", function(value)
-  return type(value) == "string" and not value:find("%c") and value or nil
+check.string = { "a string", function(value, what)
+  if type(value) ~= "string" then return nil end
+  if value:find("%c") then return nil, what .. " must not hold control characters" end
+  return value
 end }
 
-check.token = { "a non-empty string without spaces and control characters", function(value)
-  return type(value) == "string" and value:find("^[\x21-\x7e]+$") and value or nil
+check.token = { "a non-empty string", function(value, what)
+  if type(value) ~= "string" or value == "" then return nil end
+  if not value:find("^[\x21-\x7e]+$") then
+    return nil, what .. " must not hold spaces, line ends or other characters that no token has"
+  end
+  return value
 end }
 
 --- A part of a path. "." and ".." would lead to another path.
-check.id = { "a non-empty string (not '.' or '..')", function(value)
-  return type(value) == "string" and value ~= "" and value ~= "." and value ~= ".."
-    and not value:find("%c") and value or nil
+check.id = { "a non-empty string", function(value, what)
+  if type(value) ~= "string" or value == "" then return nil end
+  if value == "." or value == ".." or value:find("%c") then
+    return nil, ("%s must be an id, not '%s'"):format(what, value:gsub("%c", "?"))
+  end
+  return value
 end }
 
-check.ids = { "a sequence of non-empty strings", function(value)
+check.ids = { "a sequence of non-empty strings", function(value, what)
   if type(value) ~= "table" then return nil end
   local count = 0
   for _ in pairs(value) do count = count + 1 end
   for position = 1, count do
-    if type(value[position]) ~= "string" or value[position] == "" then return nil end
+    local item = value[position]
+    if type(item) ~= "string" or item == "" then
+      return nil, ("%s must be a sequence of non-empty strings, but element %d is %s")
+        :format(what, position, describe(item))
+    end
   end
   return value
 end }
@@ -92,7 +120,7 @@ check.headers = { "a table of header names and values", function(value)
     if reserved[name:lower()] then
       return nil, ("header '%s' cannot be set: %s"):format(name, reserved[name:lower()])
     end
-    if math.type(content) then content = tostring(content) end
+    if math.type(content) then content = decimal(content) end
     if type(content) ~= "string" or content:find("[%z\1-\8\10-\31\127]") then
       return nil, ("header '%s' must be a string without control characters"):format(name)
     end
@@ -108,18 +136,22 @@ end
 --- Query parameters: a table of name → string, number, boolean, or a sequence of these.
 check.query = { "a table of query parameters", function(value)
   if type(value) ~= "table" then return nil end
+  local query = {}
   for name, content in pairs(value) do
     if type(name) ~= "string" or name == "" then
       return nil, "a query parameter's name must be a non-empty string"
     end
-    for _, item in ipairs(type(content) == "table" and content or { content }) do
+    local items = {}
+    for position, item in ipairs(type(content) == "table" and content or { content }) do
       if not is_query_value(item) then
         return nil, ("query parameter '%s' must be a string, number or boolean, or a sequence of"
           .. " these"):format(name)
       end
+      items[position] = math.type(item) and decimal(item) or tostring(item)
     end
+    query[name] = items
   end
-  return value
+  return query
 end }
 
 --- One value.
@@ -128,8 +160,9 @@ end }
 ---@param kind table  one of the kinds above
 ---@param level integer
 function check.value(what, value, kind, level)
-  local good, complaint = kind[2](value)
+  local good, complaint = kind[2](value, what)
   if good == nil then
+    check_dot(value, level + 1)
     complaint = complaint or ("%s must be %s, not %s"):format(what, kind[1], describe(value))
     error(complaint, level + 1)
   end
@@ -145,6 +178,7 @@ end
 function check.fields(what, fields, kinds, level)
   local checked = {}
   if fields == nil then return checked end
+  check_dot(fields, level + 1)
   if type(fields) ~= "table" then
     error(("the %ss must be in a table, not in %s"):format(what, describe(fields)), level + 1)
   end

@@ -225,7 +225,9 @@ local function run(words, output)
   end
   local client <close>, mistake = new_client(parsed)
   if not client then
-    complain(mistake)
+    complain((mistake:gsub("option '([%w_]+)'", function(name)
+      return "--" .. name:gsub("_", "-")
+    end)))
     return misused
   end
   local succeeded = commands[parsed.command](client, parsed, output)
@@ -244,7 +246,8 @@ local function status_of(problem, output)
     return unread
   end
   output:flush()
-  complain(problem.output and "cannot write: " .. problem.output or problem)
+  local text = problem.output and "cannot write: " .. problem.output or tostring(problem)
+  complain((text:gsub(", or the option 'token' of gradient%.client", "")))
   return failed
 end
 

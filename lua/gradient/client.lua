@@ -181,10 +181,10 @@ end
 ---@return gradient.client
 local function new(options, level)
   local checked = check.fields("option", options, option_kinds, level + 1)
-  local token = checked.token
+  local token, token_problem = checked.token, nil
   if not token then
     local found, name = environment("DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN")
-    token = found and check.value(name, found, check.token, level + 1)
+    if found then token, token_problem = check.token[2](found, name) end
   end
   local base_url, where = checked.base_url, "option 'base_url'"
   if not base_url then base_url, where = environment "GRADIENT_BASE_URL" end
@@ -192,7 +192,8 @@ local function new(options, level)
 
   local self = setmetatable({
     base_url = base_url or default_base_url, url = url,
-    has_token = token and true or false, refusal = refusal(scheme, host, checked),
+    has_token = token and true or false, token_problem = token_problem,
+    refusal = refusal(scheme, host, checked),
     redact = redactor(token), token_length = token and #token or 0,
     -- A proxy of the environment is for the network, not for this machine.
     proxy = not checked.proxy and is_loopback(host) and "" or nil,
@@ -214,6 +215,9 @@ end
 --- Ends what is under way (with an error of kind "closed" there) and all connections. Optional: a
 --- client that nobody holds is collected. Any number of times.
 function client_methods:close()
+  if getmetatable(self) ~= client_metatable then
+    error("close is called with a colon: client:close()", 2)
+  end
   self.closed = true
   if self.waiting > 0 then
     self.core:wake()
@@ -228,8 +232,9 @@ client_metatable.__close = client_methods.close
 function client_methods:obstacle()
   if self.closed then return "closed", "the client was closed" end
   if not self.has_token then
-    return "authentication", "there is no token: set DIGITALOCEAN_ACCESS_TOKEN, or the option"
-      .. " 'token' of gradient.client"
+    return "authentication", self.token_problem
+      or "there is no token: set DIGITALOCEAN_ACCESS_TOKEN, or the option 'token' of"
+        .. " gradient.client"
   end
   if self.refusal then return "connection", self.refusal end
 end
@@ -329,11 +334,14 @@ local function advance(calls, now, pace)
   return transfers, resume_at
 end
 
--- Marks what the program left alone for so long that a time-out is not the server's fault.
-local function mark_neglected(calls, now)
+-- Marks what was left alone for so much longer than the `asked` seconds that a time-out is not the
+-- server's fault: the program did something else meanwhile, or its event loop was busy.
+local function mark_neglected(calls, now, asked)
   for _, item in ipairs(calls) do
-    local running = item.transfer and not item.over
-    item.neglected = running and now - item.driven_at > item.request.timeout / 2
+    if item.transfer and not item.over
+      and now - item.driven_at - asked > item.request.timeout / 2 then
+      item.neglected = true
+    end
   end
 end
 
@@ -363,9 +371,10 @@ end
 ---@param pace table?
 function client_methods:drive(wanted, calls, pace)
   local now = core.now()
-  mark_neglected(calls, now)
+  pace = pace or no_pace
+  mark_neglected(calls, now, 0)
   while true do
-    local transfers, resume_at = advance(calls, now, pace or no_pace)
+    local transfers, resume_at = advance(calls, now, pace)
     for _, item in ipairs(calls) do item.driven_at = now end
     if wanted.over then return end
     local seconds, slept = self.closed and 0 or resume_at - now, false
@@ -373,9 +382,13 @@ function client_methods:drive(wanted, calls, pace)
       seconds = math.min(seconds, self.core:timeout() or longest_wait, longest_wait)
     end
     if seconds > 0 then slept = self:pause(transfers, seconds) end
+    mark_neglected(calls, core.now(), math.max(seconds, 0))
     self:progress(transfers)
     now = core.now()
-    if slept then now = math.max(now, resume_at) end
+    if slept then -- whatever the clock says: the host's may be another
+      now = math.max(now, resume_at)
+      if pace.resume_at <= now then pace.resume_at = -math.huge end
+    end
   end
 end
 

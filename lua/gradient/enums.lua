@@ -28,6 +28,8 @@
 ---| "DATA_SOURCE_STATUS_FAILED"
 ---| "DATA_SOURCE_STATUS_CANCELLED"
 
+local check = require "gradient.check"
+
 local enums = {}
 
 -- The names behind a prefix, written out so that an editor finds them.
@@ -71,6 +73,7 @@ local final = {
 ---@param job gradient.job
 ---@return boolean
 function enums.is_finished(job)
+  check.value("the job", job, check.table, 2)
   return final[job.phase] == true
 end
 

@@ -51,7 +51,11 @@ function error_metatable:__tostring()
   if self.attempts > 1 then details[#details + 1] = ("%d attempts"):format(self.attempts) end
   local text = self.kind .. ": " .. self.message
   if #details > 0 then text = ("%s (%s)"):format(text, table.concat(details, ", ")) end
-  return text
+  return (text:gsub("%c", " ")) -- of a server that wants to write to somebody's terminal
+end
+
+function error_metatable.__concat(left, right)
+  return tostring(left) .. tostring(right)
 end
 
 ---@param fields table  see gradient.error

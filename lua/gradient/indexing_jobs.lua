@@ -33,6 +33,7 @@ return {
   },
   retrieve_signed_url = {
     method = "GET", path = "v2/gen-ai/indexing_jobs/{uuid}/details_signed_url",
+    member = "signed_url", opener = '"',
   },
   wait_for_completion = completion,
 }

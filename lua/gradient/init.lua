@@ -41,4 +41,4 @@ end
 gradient.indexing_jobs = resource.new(indexing_jobs, get_default_client)
 gradient.knowledge_bases = { indexing_jobs = gradient.indexing_jobs }
 
-return gradient
+return setmetatable(gradient, { __name = "gradient" })

@@ -56,33 +56,39 @@ function iteration_methods:close()
   self:cancel()
 end
 
+-- There is no going on after this: whoever asks again gets the same error, not an end.
 function iteration_methods:fail(problem)
+  self.problem = problem
   self:close()
   error(problem, 0)
 end
 
--- The answer to the first call under way, which stays there.
-function iteration_methods:await_page()
+-- Waits for the answer to the first call under way and takes it. Several coroutines may share an
+-- iteration; each page goes to one of them, and false to the others that have waited for it.
+function iteration_methods:take_page()
   if #self.calls == 0 then self:request_page(self.number + 1, 1) end
   local call = self.calls[1]
   self.client:drive(call, self.calls, self.pace)
+  if self.calls[1] ~= call then return false end
   local page, response = call:outcome()
   if not page then self:fail(response) end
+  table.remove(self.calls, 1)
+  if self:is_outdated(page, call) then
+    self:request_page(call.number, 1)
+    return false
+  end
+  if self:step_back(page, call.number) then return false end
   return page, response, call
 end
 
---- The next page; nil after the last. Raises the error value when it cannot be had.
----@return table? page, gradient.response? response
+--- The next page; nil after the last; false when another coroutine has got it. Raises the error
+--- value when it cannot be had.
+---@return table|nil|false page, gradient.response? response
 function iteration_methods:next_page()
+  if self.problem then error(self.problem, 0) end
   if self.finished then return nil end
-  local page, response, call = self:await_page()
-  if self:is_outdated(page, call) then
-    table.remove(self.calls, 1)
-    self:request_page(call.number, 1)
-    page, response, call = self:await_page()
-  end
-  if self:step_back(page, call.number) then return self:next_page() end
-  table.remove(self.calls, 1)
+  local page, response, call = self:take_page()
+  if not page then return false end
   self.number, self.ended_at = call.number, call.ended_at
   self.pace.window = math.min(self.pace.window + 1, math.max(self.prefetch, 1))
   if self:is_last(page) then
@@ -134,7 +140,7 @@ end
 -- What the page says about those behind it: the number of the last one, or at least of one more.
 local function announced_page(page, number)
   local pages = field(page.meta, "pages")
-  if math.type(pages) == "integer" then return pages end
+  if math.type(pages) == "integer" and pages >= number then return pages end
   local links = field(page.links, "pages")
   local following = field(links, "next")
   if type(following) ~= "string" or following == "" then return number end
@@ -226,7 +232,12 @@ iteration_metatable.__close = iteration_methods.close
 ---@param settings table  first (page number), prefetch, member, filter
 function paginator.pages(client, request, settings)
   local iteration = new_iteration(client, request, settings)
-  return function() return iteration:next_page() end, nil, nil, iteration
+  local function following()
+    local page, response
+    repeat page, response = iteration:next_page() until page ~= false
+    return page, response
+  end
+  return following, nil, nil, iteration
 end
 
 local function passes(item, filter)
@@ -242,12 +253,14 @@ function paginator.each(client, request, settings)
   local items, position = {}, 0
   local function following()
     while true do
-      position = position + 1
-      local item = items[position]
-      if item ~= nil and passes(item, settings.filter) then return item end
-      if item == nil then
-        if not iteration:next_page() then return nil end
-        items, position = iteration.items, 0
+      local item = items[position + 1]
+      if item ~= nil then
+        position = position + 1
+        if passes(item, settings.filter) then return item end
+      else
+        local page = iteration:next_page()
+        if page == nil then return nil end
+        if page then items, position = iteration.items, 0 end
       end
     end
   end

@@ -2,8 +2,8 @@
 ---
 --- An operation declares: `method`; `path`, with {uuid} where an id goes; `query` or `body`, the
 --- parameters by name with what each must be (see check.lua), `required` the ones that must be
---- there; `member` and `opener`, what the answer promises: an object ("{") or an array of objects
---- ("[") under that name.
+--- there; `member` and `opener`, what the answer promises under that name: an object ("{"), a
+--- string ('"'), or an array of objects ("[").
 
 local check = require "gradient.check"
 local resource = {}
@@ -164,7 +164,7 @@ end
 ---@param get_client fun(level: integer): table
 ---@return table<string, function>
 function resource.new(operations, get_client)
-  local bound = {}
+  local bound = setmetatable({}, { __name = "gradient.resource" })
   for name, operation in pairs(operations) do
     if type(operation) == "function" then
       bound[name] = operation(bound, get_client)

@@ -52,6 +52,7 @@ local function timestamp(text)
   local last = month == 2 and is_leap(year) and 29 or days_in_month[month]
   if day < 1 or day > last then return failure(text) end
   local whole = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - ahead
+  if second == 60 and whole % 86400 ~= 0 then return failure(text) end
   if fraction:find("[1-9]") then return whole + tonumber("0" .. fraction) end
   return whole
 end

@@ -4,16 +4,21 @@ local check = require "gradient.check"
 local core = require "gradient.core"
 local enums = require "gradient.enums"
 
-local function seconds(text)
-  local number = text:find("^%d+%.?%d*$") and tonumber(text)
-  if number and number > 0 then return number end
-  return nil, ("'%s' is no positive number of seconds"):format(text)
+-- What an option's text stands for: functions for argparse, which names no option by itself.
+local function seconds(option)
+  return function(text)
+    local number = text:find("^%d+%.?%d*$") and tonumber(text)
+    if number and number > 0 then return number end
+    return nil, ("%s must be a positive number of seconds, not '%s'"):format(option, text)
+  end
 end
 
-local function count(text)
-  local number = text:find("^%d+$") and check.integer[2](tonumber(text))
-  if number then return number end
-  return nil, ("'%s' is no whole number from 1"):format(text)
+local function count(option)
+  return function(text)
+    local number = text:find("^%d+$") and check.integer[2](tonumber(text))
+    if number then return number end
+    return nil, ("%s must be a whole number from 1, not '%s'"):format(option, text)
+  end
 end
 
 local function uuid(text)
@@ -36,7 +41,7 @@ local function add_list(parser)
     :description "Lists jobs, the newest first: one page, or all of them."
     :epilog("With --phase or --kb, the whole list is searched. JSON is one array, a job a line; CSV"
       .. " has a job's documented fields, but not the details of its data sources.")
-  command:option "--per-page":argname "N":convert(count)
+  command:option "--per-page":argname "N":convert(count "--per-page")
     :description "Jobs a page: 20 if the server decides, 200 at the most."
   command:flag "--all":description "Every job of every page."
   command:option "--phase":argname "PHASE":convert(phase):count "*"
@@ -70,7 +75,7 @@ local function add_watch(parser)
     :description "Shows jobs until they are over; without uuids, all that are not over now."
     :epilog "Exit status: 0 if all of them succeeded, 1 if not."
   command:argument "uuids":argname "UUID":args "*":convert(uuid):description "The jobs."
-  command:option "--interval":argname "SECONDS":convert(seconds):default "5"
+  command:option "--interval":argname "SECONDS":convert(seconds "--interval"):default "5"
     :description "Time between two looks."
 end
 
@@ -83,7 +88,7 @@ local function new_parser(argparse)
     :help_max_width(80)
   parser:option "--base-url":argname "URL"
     :description "Default: GRADIENT_BASE_URL, then https://api.digitalocean.com."
-  parser:option "--timeout":argname "SECONDS":convert(seconds)
+  parser:option "--timeout":argname "SECONDS":convert(seconds "--timeout")
     :description "Time for one attempt of a request. Default: 60."
   parser:flag "--version":description "Print the version.":action(function()
     print("gradient-jobs " .. core.version)
