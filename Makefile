@@ -208,8 +208,8 @@ fuzz:
 	$(call install_packages,$(BUILD_PACKAGES) clang libclang-rt-14-dev)
 	@$(MAKE) --no-print-directory build/fuzz/fuzz_json
 	@echo "== fuzzing the decoder for $(SECONDS) seconds =="
-	@cd build/fuzz && ./fuzz_json -max_total_time=$(SECONDS) -max_len=512 -verbosity=0 \
-	  -print_final_stats=1 corpus ../../spec/support/fuzz_corpus 2>&1 | grep -v '^$$'
+	@cd build/fuzz && { ./fuzz_json -max_total_time=$(SECONDS) -max_len=512 -print_final_stats=1 \
+	  corpus ../../spec/support/fuzz_corpus >log 2>&1 || { cat log; exit 1; }; grep '^stat::' log; }
 
 # Figures against peers, as ratios within one run; the SDK comes from npm, into build/.
 bench:

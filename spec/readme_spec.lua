@@ -101,7 +101,18 @@ describe("README.md", function()
 
   -- The blocks of each section, in order: what must come of them.
   local outcomes = {
-    ["gradient"] = { must_be_targets },
+    ["gradient"] = {
+      must_be_targets,
+      function(block)
+        local output = shell.must("make -s demo 2>&1 | head -8")
+        for line in block.text:match("^(.-)…"):gmatch("[^\n]+") do
+          local shape = line:gsub("%p", "%%%0"):gsub("[%d,]+%%? [smhd]$", "[%%d]+ [smhd]")
+            :gsub("%d+%%,%d+", "[%%d,]+"):gsub(" +", " +")
+          assert.matches(shape, output)
+        end
+        assert.matches("250  jobs in 2 requests", block.text)
+      end,
+    },
 
     ["A first program"] = {
       function(block)
