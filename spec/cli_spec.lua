@@ -1,31 +1,19 @@
+--- The command gradient-jobs: what it prints, on which stream, and its exit statuses.
+
 local api = require "spec.support.api"
 local command = require "spec.support.command"
 local core = require "gradient.core"
+local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 
 local unknown_uuid = "123e4567-e89b-12d3-a456-426614174000"
 local uuid_pattern = ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12)
 
 describe("gradient-jobs", function()
-  local server, client, jobs
+  local server, new_client = fixture.server{ jobs = 250 }
+  local jobs
 
-  setup(function()
-    server = api.start{ jobs = 250 }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:reset()
-    client = gradient.client{ base_url = server.url, token = server.token }
-    jobs = client.indexing_jobs
-  end)
-
-  after_each(function()
-    client:close()
-  end)
+  before_each(function() jobs = new_client().indexing_jobs end)
 
   local function run(arguments, settings)
     settings = settings or {}
@@ -529,6 +517,13 @@ zebra              1.5
     it("with status 1 when the output cannot be written", function()
       local result = run({ "list", "--all" }, { redirection = ">/dev/full" })
       assert.equal("gradient-jobs: cannot write: No space left on device\n", result.errors)
+      assert.equal(1, result.status)
+    end)
+
+    it("with status 1 when the list breaks off and the output cannot be written either", function()
+      server:script{ { match = { page = 3 }, status = 403 } }
+      local result = run({ "list", "--all", "--per-page", "1" }, { redirection = ">/dev/full" })
+      assert.matches("^gradient%-jobs: permission_denied: [^\n]+\n$", result.errors)
       assert.equal(1, result.status)
     end)
   end)

@@ -1,4 +1,7 @@
+--- Clients: options, environment, the token's secrecy, closing, and use by many coroutines.
+
 local api = require "spec.support.api"
+local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 local misuse = require "spec.support.misuse"
 local program = require "spec.support.program"
@@ -8,35 +11,12 @@ local waiting = require "spec.support.waiting"
 local token = "dop_v1_" .. ("0123456789abcdef"):rep(4)
 
 describe("client", function()
-  local server
-
-  setup(function()
-    server = api.start{ jobs = 30, tokens = { token } }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:reset()
-  end)
-
-  after_each(function()
-    collectgarbage()
-    collectgarbage()
-    server:await{ open = 0 } -- what is still on its way would count for the next one
-  end)
+  local server, new_client = fixture.server{ jobs = 30, tokens = { token } }
 
   local function new(options)
-    local all = { base_url = server.url, token = token, max_retries = 0 }
-    for name, value in pairs(options or {}) do all[name] = value end
-    return gradient.client(all)
-  end
-
-  local function last_request()
-    local requests = server:requests()
-    return requests[#requests]
+    options = options or {}
+    options.max_retries = options.max_retries or 0
+    return new_client(options)
   end
 
   -- What a program prints that begins with a client from the environment.
@@ -116,14 +96,14 @@ describe("client", function()
     it("user_agent and headers are sent", function()
       local client <close> = new{ user_agent = "mine/1.0", headers = { ["X-Team"] = "a team" } }
       assert(client.indexing_jobs.list())
-      assert.equal("mine/1.0", last_request().headers["user-agent"])
-      assert.equal("a team", last_request().headers["x-team"])
+      assert.equal("mine/1.0", server:last_request().headers["user-agent"])
+      assert.equal("a team", server:last_request().headers["x-team"])
     end)
 
     it("proxy is asked for a plain http URL", function()
       local client <close> = new{ base_url = "http://127.0.0.1:1", proxy = server.url }
       assert(client.indexing_jobs.list())
-      assert.equal("http://127.0.0.1:1/v2/gen-ai/indexing_jobs", last_request().target)
+      assert.equal("http://127.0.0.1:1/v2/gen-ai/indexing_jobs", server:last_request().target)
     end)
 
     it("max_body bounds an answer to the byte", function()
@@ -167,7 +147,7 @@ describe("client", function()
       local client <close> = gradient.client(options)
       headers["x-a"], options.token = "2", "other"
       assert(client.indexing_jobs.list())
-      assert.equal("1", last_request().headers["x-a"])
+      assert.equal("1", server:last_request().headers["x-a"])
     end)
   end)
 
@@ -285,10 +265,13 @@ describe("client", function()
     end)
 
     it("is what collection does", function()
-      assert(new().indexing_jobs.list())
+      local client = gradient.client{ base_url = server.url, token = token }
+      assert(client.indexing_jobs.list())
+      client = nil
       collectgarbage()
       collectgarbage()
       server:await{ open = 0 }
+      assert.is_nil(client)
     end)
 
     it("keeps still checking arguments", function()
@@ -341,6 +324,22 @@ describe("client", function()
       assert.is_nil(page)
       assert.equal("closed", err.kind)
       assert.equal(1, err.attempts)
+      server:await{ open = 0 }
+    end)
+
+    it("from a finalizer, just before there would be a wait, ends the call", function()
+      local client = new{ wait = function() error "there is nothing to wait for any more" end }
+      local inner = client.core
+      client.core = setmetatable({
+        fds = function(_, ...)
+          client:close() -- the collector may run when there are tables to make
+          return inner:fds(...)
+        end,
+      }, { __index = function(_, name)
+        return function(_, ...) return inner[name](inner, ...) end
+      end })
+      server:fault "silent"
+      assert.equal("closed", select(2, client.indexing_jobs.list()).kind)
       server:await{ open = 0 }
     end)
 
@@ -400,10 +399,9 @@ describe("client", function()
     end)
 
     after_each(function()
-      client, thread = nil, nil
+      thread = nil
       collectgarbage()
       collectgarbage()
-      server:await{ open = 0 }
     end)
 
     it("ends the request when the coroutine is closed", function()
@@ -586,7 +584,7 @@ describe("client", function()
       local client <close> = new{ base_url = "http://example.com", proxy = server.url,
         allow_http = true }
       assert(client.indexing_jobs.list())
-      assert.equal("Bearer " .. token, last_request().headers.authorization)
+      assert.equal("Bearer " .. token, server:last_request().headers.authorization)
     end)
 
     it("does not go over plain http through a proxy on another machine", function()
@@ -600,8 +598,8 @@ describe("client", function()
     it("is not told to a proxy that is asked for a tunnel", function()
       local client <close> = new{ base_url = "https://localhost:1", proxy = server.url }
       assert.is_nil(client.indexing_jobs.list())
-      assert.equal("CONNECT", last_request().method)
-      assert.is_nil(last_request().headers.authorization)
+      assert.equal("CONNECT", server:last_request().method)
+      assert.is_nil(server:last_request().headers.authorization)
     end)
   end)
 end)

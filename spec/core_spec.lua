@@ -1,30 +1,18 @@
+--- The C core by itself, as the Lua side uses it: clients, transfers, URLs, dates.
+
 local api = require "spec.support.api"
 local core = require "gradient.core"
+local fixture = require "spec.support.fixture"
 local waiting = require "spec.support.waiting"
 
 local path = "/v2/gen-ai/indexing_jobs"
 
 describe("core", function()
-  local server, client, authorization
+  local server, new_client = fixture.server({ jobs = 30 }, core.client)
+  local authorization = { "authorization: Bearer " .. server.token }
+  local client
 
-  setup(function()
-    server = api.start{ jobs = 30 }
-    authorization = { "authorization: Bearer " .. server.token }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:reset()
-    client = core.client{ headers = authorization }
-  end)
-
-  after_each(function()
-    client:close()
-    server:await{ open = 0 } -- what is still on its way would count for the next one
-  end)
+  before_each(function() client = new_client{ headers = authorization } end)
 
   local function send(request)
     local all = { url = server.url .. path, timeout = 10 }
@@ -358,6 +346,12 @@ describe("core", function()
       raises("number expected", transfer.body, transfer, "x")
     end)
 
+    it("has the headers, of which the status line is none", function()
+      server:script{ { steps = { { send = "HTTP/1.1 200 OK: fine\r\nx: y\r\n\r\n" },
+        { close = true } } } }
+      assert.same({ 200, { x = "y" } }, { finish(send()) })
+    end)
+
     it("can be asked again and again", function()
       local transfer = send()
       finish(transfer)
@@ -385,6 +379,70 @@ describe("core", function()
         raises("bad argument", transfer[method])
         raises("bad argument", transfer[method], client)
         raises("bad argument", transfer[method], io.stdout)
+      end
+    end)
+  end)
+
+  -- The collector may run a program's finalizer in the middle of everything that makes Lua values.
+  describe("with a finalizer that runs meanwhile", function()
+    -- Calls `action` again and again, until the collector has called the finalizer within it.
+    local function interrupt(action, finalizer)
+      local is_within, was_called = false, false
+      local function watch()
+        setmetatable({}, { __gc = function()
+          if not is_within then return watch() end
+          was_called = true
+          finalizer()
+        end })
+      end
+      watch()
+      repeat
+        is_within = true
+        action()
+        is_within = false
+      until was_called
+    end
+
+    it("and closes the client, neither sends nor crashes", function()
+      server:fault("silent", { forever = true })
+      interrupt(send, function() client:close() end)
+      assert.equal("closed", select(2, send()))
+    end)
+
+    it("and closes the client, tells what to wait for", function()
+      server:fault("silent", { forever = true })
+      for _ = 1, 20 do
+        client = new_client{ headers = authorization }
+        local transfers = {}
+        for position = 1, 5 do transfers[position] = send() end
+        client:step()
+        interrupt(function() client:give_back(client:fds(table.unpack(transfers))) end,
+          function() client:close() end)
+        assert.same({}, client:fds())
+      end
+    end)
+
+    it("and closes the transfer, gives its result and its value", function()
+      for _ = 1, 20 do
+        for _, method in ipairs{ "result", "decode" } do
+          local transfer, value = send()
+          finish(transfer)
+          local expected = table.pack(transfer[method](transfer))
+          interrupt(function() value = table.pack(transfer[method](transfer)) end,
+            function() transfer:close() end)
+          assert.same(expected, value)
+          assert.equal("gradient.transfer (closed)", tostring(transfer))
+        end
+      end
+    end)
+
+    it("and makes another URL of the same base, makes the right one", function()
+      local url = core.url "https://example.com/base"
+      for _ = 1, 20 do
+        local text
+        interrupt(function() text = url:with({ ("a"):rep(3000), "b" }, { "c", "d" }) end,
+          function() assert.equal("https://example.com/base/x", url:with({ "x" }, {})) end)
+        assert.equal("https://example.com/base/" .. ("a"):rep(3000) .. "/b?c=d", text)
       end
     end)
   end)

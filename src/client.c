@@ -376,14 +376,15 @@ static struct client *check_client(lua_State *L) {
 }
 
 /* client:send(request) → transfer; nil, "closed", message when the client is closed
-** request: url (string); and, optional: method (string, "GET"), headers (sequence of "Name:
-*value"),
-** body (string), timeout and connect_timeout (seconds, 60 and 5), max_body (bytes, 64 MiB),
-** proxy (string, "" for none), fresh (boolean: not over a connection that was used before).
-** Raises for a request that libcurl does not take, and when memory is short. */
+** request: url (string); and, optional: method (string, "GET"), headers (sequence of strings as
+** CURLOPT_HTTPHEADER takes them), body (string), timeout and connect_timeout (seconds, 60 and 5),
+** max_body (bytes, 64 MiB), proxy (string, "" for none), fresh (boolean: not over a connection that
+** was used before). Raises for a request that libcurl does not take, and when memory is short. */
 static int client_send(lua_State *L) {
   struct client *c = check_client(L);
+  struct transfer *t;
   luaL_checktype(L, 2, LUA_TTABLE);
+  t = transfer_new(L, 1); /* before the look at `closed`: a finalizer may close the client */
   if (c->closed) {
     luaL_pushfail(L);
     lua_pushliteral(L, "closed");
@@ -392,7 +393,8 @@ static int client_send(lua_State *L) {
   }
   if (!make_ready(c))
     return luaL_error(L, "not enough memory");
-  return transfer_send(L, &c->transfers, &c->defaults, 1, 2);
+  transfer_send(L, t, &c->transfers, &c->defaults, 2);
+  return 1;
 }
 
 /* Notes which transfers libcurl is through with. Those that the caller did not step for learn of it
@@ -503,7 +505,8 @@ static int client_fds(lua_State *L) {
   struct client *c = check_client(L);
   struct selection s = select_transfers(L, c, 2);
   lua_Integer position = 0;
-  nfds_t i, n;
+  struct pollfd *lent;
+  nfds_t i, n, room;
   int argument;
   for (argument = s.first; argument <= s.last; argument++)
     transfer_await(transfer_check(L, argument));
@@ -512,12 +515,19 @@ static int client_fds(lua_State *L) {
     return 1;
   if (open_wake(c))
     push_fd(L, ++position, c->transfers.wake[0], "r");
+  room = (nfds_t)c->count;
+  lent = lua_newuserdatauv(L, (room + 1) * sizeof *lent, 0);
+  lua_insert(L, -2);
   n = collect(c, &s);
-  for (i = 0; i < n; i++) /* all of them first: tables may have the collector end a transfer */
-    find_watch(c, c->polled[i].fd)->lent++;
+  if (n > room)
+    n = room;
+  for (i = 0; i < n; i++) { /* all of them first: tables may have a finalizer run, for anything */
+    lent[i] = c->polled[i];
+    find_watch(c, lent[i].fd)->lent++;
+  }
   for (i = 0; i < n; i++) {
-    short events = c->polled[i].events;
-    push_fd(L, ++position, c->polled[i].fd,
+    short events = lent[i].events;
+    push_fd(L, ++position, lent[i].fd,
             names[(events & POLLIN ? 1 : 0) + (events & POLLOUT ? 2 : 0)]);
   }
   return 1;

@@ -27,16 +27,22 @@ int luaopen_gradient_core(lua_State *L);
 
 /* ---- URLs: https://curl.se/libcurl/c/libcurl-url.html ---- */
 
-/* a base URL, and room for the one that is made from it */
 struct url {
-  CURLU *base;
-  CURLU *made;
-  char *text; /* what libcurl returned last */
+  CURLU *handle; /* NULL once it is closed */
+  char *text;    /* what libcurl returned last */
 };
 
 static struct url *check_url(lua_State *L) {
   struct url *u = luaL_checkudata(L, 1, URL_TYPE);
-  luaL_argcheck(L, u->base, 1, "this url is closed");
+  luaL_argcheck(L, u->handle, 1, "this url is closed");
+  return u;
+}
+
+/* A new url on the stack: closed as yet, but already owned by its userdata. */
+static struct url *push_url(lua_State *L) {
+  struct url *u = lua_newuserdatauv(L, sizeof *u, 0);
+  memset(u, 0, sizeof *u);
+  luaL_setmetatable(L, URL_TYPE);
   return u;
 }
 
@@ -45,17 +51,15 @@ static void forget_text(struct url *u) {
   u->text = NULL;
 }
 
-static void forget_made(struct url *u) {
+static void free_url(struct url *u) {
   forget_text(u);
-  curl_url_cleanup(u->made);
-  u->made = NULL;
+  curl_url_cleanup(u->handle);
+  u->handle = NULL;
 }
 
+/* url:close(): also __gc and __close */
 static int url_close(lua_State *L) {
-  struct url *u = luaL_checkudata(L, 1, URL_TYPE);
-  forget_made(u);
-  curl_url_cleanup(u->base);
-  u->base = NULL;
+  free_url(luaL_checkudata(L, 1, URL_TYPE));
   return 0;
 }
 
@@ -71,10 +75,10 @@ static const char *url_failure(CURLUcode code) {
 #endif
 }
 
-/* A part of `from` as a string on the stack, or nil where it has none. */
-static void push_part(lua_State *L, struct url *u, CURLU *from, CURLUPart part) {
+/* A part of the URL as a string on the stack, or nil where it has none. */
+static void push_part(lua_State *L, struct url *u, CURLUPart part) {
   forget_text(u);
-  switch (curl_url_get(from, part, &u->text, 0)) {
+  switch (curl_url_get(u->handle, part, &u->text, 0)) {
   case CURLUE_OK: lua_pushstring(L, u->text); break;
   case CURLUE_OUT_OF_MEMORY: luaL_error(L, "not enough memory"); break;
   default: lua_pushnil(L); break;
@@ -86,16 +90,13 @@ static void push_part(lua_State *L, struct url *u, CURLU *from, CURLUPart part) 
 static int url_new(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
-  struct url *u = lua_newuserdatauv(L, sizeof *u, 0);
-  CURLUcode code;
-  memset(u, 0, sizeof *u);
-  luaL_setmetatable(L, URL_TYPE);
-  u->base = curl_url();
-  if (!u->base)
+  struct url *u = push_url(L);
+  CURLUcode code = CURLUE_MALFORMED_INPUT;
+  u->handle = curl_url();
+  if (!u->handle)
     return luaL_error(L, "not enough memory");
-  code = CURLUE_MALFORMED_INPUT; /* libcurl would not see what is behind a zero byte */
-  if (strlen(text) == length)
-    code = curl_url_set(u->base, CURLUPART_URL, text, CURLU_DISALLOW_USER | CURLU_URLENCODE);
+  if (strlen(text) == length) /* libcurl would not see what is behind a zero byte */
+    code = curl_url_set(u->handle, CURLUPART_URL, text, CURLU_DISALLOW_USER | CURLU_URLENCODE);
   if (code == CURLUE_OUT_OF_MEMORY)
     return luaL_error(L, "not enough memory");
   if (code == CURLUE_OK)
@@ -112,15 +113,21 @@ static int url_parts(lua_State *L) {
   struct url *u = check_url(L);
   size_t i;
   for (i = 0; i < sizeof parts / sizeof *parts; i++)
-    push_part(L, u, u->base, parts[i]);
+    push_part(L, u, parts[i]);
   forget_text(u);
   return sizeof parts / sizeof *parts;
 }
 
-/* Adds the string at `index`, percent-encoded, to the buffer on top of the stack. */
-static void add_escaped(lua_State *L, luaL_Buffer *b, struct url *u, int index) {
+/* where url:with has the element at hand on the stack */
+#define ELEMENT 5
+
+/* Adds element `i` of the sequence at `index`, percent-encoded, to the buffer on top of the stack. */
+static void add_escaped(lua_State *L, luaL_Buffer *b, struct url *u, int index, lua_Integer i) {
   size_t length;
-  const char *text = luaL_checklstring(L, index, &length);
+  const char *text;
+  lua_geti(L, index, i);
+  lua_replace(L, ELEMENT);
+  text = luaL_checklstring(L, ELEMENT, &length);
   if (length == 0) /* to libcurl, 0 means "measure it yourself" */
     return;
   forget_text(u);
@@ -136,13 +143,13 @@ static void set_part(lua_State *L, CURLU *u, CURLUPart part, const char *text) {
     luaL_error(L, code == CURLUE_OUT_OF_MEMORY ? "not enough memory" : "%s", url_failure(code));
 }
 
-/* Pushes the base's path with the segments of the sequence at index 2 behind it. */
+/* Pushes the URL's path with the segments of the sequence at index 2 behind it. */
 static void push_path(lua_State *L, struct url *u) {
   lua_Integer i, count = luaL_len(L, 2);
   size_t length;
   const char *base;
   luaL_Buffer b;
-  push_part(L, u, u->base, CURLUPART_PATH);
+  push_part(L, u, CURLUPART_PATH);
   base = luaL_checklstring(L, -1, &length);
   while (length > 0 && base[length - 1] == '/')
     length--;
@@ -150,9 +157,7 @@ static void push_path(lua_State *L, struct url *u) {
   luaL_addlstring(&b, base, length);
   for (i = 1; i <= count; i++) {
     luaL_addchar(&b, '/');
-    lua_geti(L, 2, i);
-    lua_replace(L, 4);
-    add_escaped(L, &b, u, 4);
+    add_escaped(L, &b, u, 2, i);
   }
   luaL_pushresult(&b);
 }
@@ -165,31 +170,32 @@ static void push_query(lua_State *L, struct url *u) {
   for (i = 1; i <= count; i++) {
     if (i > 1)
       luaL_addchar(&b, i % 2 ? '&' : '=');
-    lua_geti(L, 3, i);
-    lua_replace(L, 4);
-    add_escaped(L, &b, u, 4);
+    add_escaped(L, &b, u, 3, i);
   }
   luaL_pushresult(&b);
 }
 
 /* url:with(segments, query) → the URL as a string: base, segments of the path (sequence of strings)
-** and query parameters (sequence: name, value, name, value, …), each of them percent-encoded. */
+** and query parameters (sequence: name, value, name, value, …), each of them percent-encoded. It is
+** made from a copy of the base: a finalizer that runs meanwhile may want a URL from the same base. */
 static int url_with(lua_State *L) {
-  struct url *u = check_url(L);
+  struct url *u;
+  (void)check_url(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checktype(L, 3, LUA_TTABLE);
-  lua_settop(L, 4); /* the fourth is the element at hand */
-  forget_made(u);
-  u->made = curl_url_dup(u->base);
-  if (!u->made)
+  lua_settop(L, 3);
+  u = push_url(L);
+  lua_pushnil(L); /* at ELEMENT */
+  u->handle = curl_url_dup(check_url(L)->handle);
+  if (!u->handle)
     return luaL_error(L, "not enough memory");
   push_path(L, u);
-  set_part(L, u->made, CURLUPART_PATH, lua_tostring(L, -1));
+  set_part(L, u->handle, CURLUPART_PATH, lua_tostring(L, -1));
   push_query(L, u);
   if (lua_rawlen(L, -1) > 0)
-    set_part(L, u->made, CURLUPART_QUERY, lua_tostring(L, -1));
-  push_part(L, u, u->made, CURLUPART_URL);
-  forget_made(u);
+    set_part(L, u->handle, CURLUPART_QUERY, lua_tostring(L, -1));
+  push_part(L, u, CURLUPART_URL);
+  free_url(u);
   return 1;
 }
 

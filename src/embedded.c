@@ -1,7 +1,6 @@
 /*
-** embedded.c: the whole module in a static library, for programs that link it (make static). The
-*Lua
-** files come along as data, so nothing is looked for on disk.
+** embedded.c: the whole module in a static library, for programs that link it (make static). Its
+** Lua files come along as data, so nothing is looked for on disk.
 */
 #include <lauxlib.h>
 #include <lua.h>

@@ -1,13 +1,12 @@
 /*
-** JSON text (RFC 8259) to Lua values, in one pass over the bytes. Knows nothing of HTTP.
+** json.h: JSON text (RFC 8259) to Lua values, in one pass over the bytes. Knows nothing of HTTP.
 */
-
 #ifndef GRADIENT_JSON_H
 #define GRADIENT_JSON_H
 
 #include <stddef.h>
 
-#include "lua.h"
+#include <lua.h>
 
 #pragma GCC visibility push(hidden)
 

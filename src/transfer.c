@@ -51,6 +51,7 @@ struct transfer {
   int closed;    /* ended by the program */
   int awaited;   /* somebody waits for it, elsewhere perhaps */
   int unclaimed; /* see struct transfers */
+  int decoding;  /* so many times at the moment: the body must stay */
   enum stop stop;
   CURLcode code;
   char message[CURL_ERROR_SIZE];
@@ -302,8 +303,7 @@ static void set_callbacks(struct transfer *t, CURLcode *code) {
 
 /* ---- the life of a transfer ---- */
 
-/* A new transfer on the stack: empty, but already owned by its userdata. */
-static struct transfer *transfer_new(lua_State *L, int client) {
+struct transfer *transfer_new(lua_State *L, int client) {
   struct transfer *t = lua_newuserdatauv(L, sizeof *t, 1);
   memset(t, 0, sizeof *t);
   luaL_setmetatable(L, TRANSFER_TYPE);
@@ -423,28 +423,26 @@ void transfers_release(struct transfers *all, const char *failure) {
     all->unclaimed = 0;
 }
 
-int transfer_send(lua_State *L, struct transfers *all, const struct transfer_defaults *defaults,
-                  int client, int request) {
+void transfer_send(lua_State *L, struct transfer *t, struct transfers *all,
+                   const struct transfer_defaults *defaults, int request) {
   CURLcode code = CURLE_OK;
-  struct transfer *t = transfer_new(L, client);
   t->easy = curl_easy_duphandle(defaults->easy);
   if (!t->easy)
-    return luaL_error(L, "not enough memory");
+    luaL_error(L, "not enough memory");
   add_headers(L, t, request, defaults->headers);
   set_url(L, t, request, &code);
   set_method(L, t, request, &code);
   set_limits(L, t, request, &code);
   set_callbacks(t, &code);
   if (code == CURLE_OUT_OF_MEMORY)
-    return luaL_error(L, "not enough memory");
+    luaL_error(L, "not enough memory");
   if (code != CURLE_OK)
-    return luaL_error(L, "libcurl refuses the request: %s", curl_easy_strerror(code));
+    luaL_error(L, "libcurl refuses the request: %s", curl_easy_strerror(code));
   if (curl_multi_add_handle(all->multi, t->easy) != CURLM_OK)
-    return luaL_error(L, "not enough memory");
+    luaL_error(L, "not enough memory");
   link_to(all, t);
   all->running++;
   t->serial = ++all->sent;
-  return 1;
 }
 
 struct transfer *transfer_check(lua_State *L, int index) {
@@ -502,6 +500,12 @@ static int is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* Where the next line begins. */
+static const char *after_line(const char *line, const char *last) {
+  const char *end = memchr(line, '\n', (size_t)(last - line));
+  return end ? end + 1 : last;
+}
+
 /* Pushes name (lower case) and value of a header line; 0 and nothing for any other line. */
 static int push_header(lua_State *L, const char *line, const char *end) {
   const char *colon = memchr(line, ':', (size_t)(end - line));
@@ -520,13 +524,16 @@ static int push_header(lua_State *L, const char *line, const char *end) {
   return 1;
 }
 
-/* Pushes the answer's headers as a table; values of one name are joined as RFC 9110, 5.3 allows. */
+/* Pushes the answer's headers as a table; values of one name are joined as RFC 9110, 5.3 allows. It
+** is a copy that is read: a finalizer that runs meanwhile may close the transfer. */
 static void push_headers(lua_State *L, const struct buffer *head) {
-  const char *line = head->bytes, *last = line + head->length;
+  const char *line, *last;
+  line = lua_pushlstring(L, head->bytes, head->length);
+  last = line + lua_rawlen(L, -1);
+  line = after_line(line, last); /* the status line */
   lua_newtable(L);
   while (line < last) {
-    const char *end = memchr(line, '\n', (size_t)(last - line));
-    end = end ? end + 1 : last;
+    const char *end = after_line(line, last);
     if (push_header(L, line, end)) {
       lua_pushvalue(L, -2);
       if (lua_rawget(L, -4) != LUA_TNIL) {
@@ -539,6 +546,7 @@ static void push_headers(lua_State *L, const struct buffer *head) {
     }
     line = end;
   }
+  lua_remove(L, -2);
 }
 
 /* transfer:result() → nil while it runs
@@ -579,10 +587,15 @@ void transfer_check_decoding(lua_State *L, int index, struct json_options *optio
 static int transfer_decode(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
   struct json_options options;
+  int results;
   if (t->easy || t->closed || t->code != CURLE_OK)
     return luaL_error(L, "this transfer has no answer to decode");
   transfer_check_decoding(L, 2, &options);
-  return json_decode(L, t->body.bytes ? t->body.bytes : "", t->body.length, &options);
+  t->decoding++; /* a finalizer that runs meanwhile may close the transfer */
+  results = json_decode(L, t->body.bytes ? t->body.bytes : "", t->body.length, &options);
+  if (--t->decoding == 0 && t->closed)
+    buffer_free(&t->body);
+  return results;
 }
 
 /* transfer:body([max]) → the first `max` bytes of what came of the body; all by default */
@@ -597,7 +610,7 @@ static int transfer_body(lua_State *L) {
   return 1;
 }
 
-/* transfer:close(): ends it, if it still runs, and frees what it holds; also __gc and __close */
+/* transfer:close(): ends it, if it still runs, and frees what it holds; also __close */
 static int transfer_close(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
   if (t->easy || t->code == CURLE_OK)
@@ -607,8 +620,15 @@ static int transfer_close(lua_State *L) {
   if (t->all)
     unlink_from(t->all, t);
   buffer_free(&t->head);
-  buffer_free(&t->body);
+  if (t->decoding == 0)
+    buffer_free(&t->body);
   return 0;
+}
+
+/* __gc: if it is still being decoded, that was ended by an error. */
+static int transfer_collect(lua_State *L) {
+  transfer_check(L, 1)->decoding = 0;
+  return transfer_close(L);
 }
 
 static int transfer_tostring(lua_State *L) {
@@ -629,7 +649,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg metamethods[] = {
-    {"__gc", transfer_close},
+    {"__gc", transfer_collect},
     {"__close", transfer_close},
     {"__tostring", transfer_tostring},
     {NULL, NULL},

@@ -38,10 +38,13 @@ struct transfer_defaults {
 /* Registers the metatable of transfers. */
 void transfer_register(lua_State *L);
 
-/* Hands the request table at `request` to libcurl; leaves the new transfer, or nil, code, message,
-** and returns the number of results. The transfer keeps the value at `client` alive. */
-int transfer_send(lua_State *L, struct transfers *all, const struct transfer_defaults *defaults,
-                  int client, int request);
+/* A new transfer on the stack, not sent as yet. It keeps the value at `client` alive. */
+struct transfer *transfer_new(lua_State *L, int client);
+
+/* Hands the request table at `request` to libcurl, as a transfer that is new. Raises for a request
+** that libcurl does not take, and when memory is short. */
+void transfer_send(lua_State *L, struct transfer *t, struct transfers *all,
+                   const struct transfer_defaults *defaults, int request);
 
 /* The transfer at `index`, or an argument error. */
 struct transfer *transfer_check(lua_State *L, int index);

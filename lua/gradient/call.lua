@@ -17,6 +17,10 @@ local retry = require "gradient.retry"
 ---@field transfer userdata?  the attempt under way, or the one that has the answer
 ---@field resume_at number?  when (core.now) the next attempt may start; nil while one is under way
 ---@field over boolean  an answer or an error is there
+---@field attempts integer  requests that were made
+---@field sent_at number?  when (core.now) the latest attempt was made
+---@field ended_at number?  when the whole answer was there
+---@field driven_at number?  when somebody looked after the attempt last
 local call_methods = {}
 
 local call_metatable = { __name = "gradient.call", __index = call_methods }

@@ -245,7 +245,7 @@ local function status_of(problem, output)
   elseif problem.is_broken_pipe then
     return unread
   end
-  output:flush()
+  output:restore()
   local text = problem.output and "cannot write: " .. problem.output or tostring(problem)
   complain((text:gsub(", or the option 'token' of gradient%.client", "")))
   return failed

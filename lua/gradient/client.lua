@@ -287,17 +287,18 @@ end
 
 local waiter_metatable = { __close = leave, __gc = leave }
 
--- Waits for the network or the time to be over. Only a host's own `wait` can be trusted to sleep
--- as long as it was asked to; the default one also returns on a signal.
+-- Waits for the network or the time to be over; returns whether it was only for the time, and all
+-- of that is over. Only a host's own `wait` can be trusted to sleep as long as it was asked to; the
+-- default one also returns on a signal.
 function client_methods:pause(transfers, seconds)
   if not self.wait then
     self.core:wait(seconds)
     return false
   end
-  local fds = #transfers > 0 and self.core:fds(table.unpack(transfers)) or {}
-  local _ <close> = setmetatable({ client = self, fds = fds }, waiter_metatable)
-  self.waiting = self.waiting + 1
-  self.wait(fds, seconds)
+  local waiter <close> = setmetatable({ client = false, fds = {} }, waiter_metatable)
+  waiter.client, self.waiting = self, self.waiting + 1
+  if #transfers > 0 then waiter.fds = self.core:fds(table.unpack(transfers)) end
+  if not self.closed then self.wait(waiter.fds, seconds) end -- a finalizer may have closed it
   return #transfers == 0
 end
 
@@ -357,10 +358,11 @@ end
 ---@package
 ---@param seconds number
 function client_methods:sleep(seconds)
-  local deadline, slept = core.now() + seconds, false
-  while not slept and not self.closed and core.now() < deadline do
-    slept = self:pause({}, deadline - core.now())
+  local deadline, left, slept = core.now() + seconds, seconds, false
+  while left > 0 and not slept and not self.closed do
+    slept = self:pause({}, left)
     self:progress{}
+    left = deadline - core.now()
   end
 end
 

@@ -35,6 +35,7 @@ local kind_of_status = {
   [404] = "not_found", [409] = "conflict", [422] = "unprocessable_entity", [429] = "rate_limit",
 }
 
+--- The kind of error that an answer with this status is.
 ---@param status integer  outside 2xx
 ---@return gradient.error_kind
 function errors.kind(status)
@@ -58,6 +59,7 @@ function error_metatable.__concat(left, right)
   return tostring(left) .. tostring(right)
 end
 
+--- Makes an error of its fields.
 ---@param fields table  see gradient.error
 ---@return gradient.error
 function errors.new(fields)

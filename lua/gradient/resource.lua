@@ -6,6 +6,7 @@
 --- string ('"'), or an array of objects ("[").
 
 local check = require "gradient.check"
+
 local resource = {}
 
 --- The options of a call.
@@ -56,7 +57,8 @@ end
 
 -- A JSON object. Member by member, because lua-cjson makes {} of an empty sequence.
 local function encode(fields)
-  local cjson = require "cjson" -- here, because most programs only list
+  local found, cjson = pcall(require, "cjson") -- here, because most programs only list
+  if not found then error("gradient needs lua-cjson to build request bodies: " .. cjson, 0) end
   local members = {}
   for name, value in sorted_pairs(fields) do
     local is_empty = type(value) == "table" and next(value) == nil
@@ -108,24 +110,15 @@ function bind.id(operation, get_client)
   end
 end
 
--- operation(params, options), where the parameters go into the query
-function bind.query(operation, get_client)
+-- operation(params, options); the parameters are the body, or else they go into the query
+function bind.params(operation, get_client)
   return function(params, options)
-    params = check_params(operation, params, operation.query, 2)
+    params = check_params(operation, params, operation.body or operation.query, 2)
     options = check_options(operation, options, option_kinds, 2)
-    local answer, response = run(get_client(2), operation, segments(operation),
-      query_of(params, options), nil, options)
-    return answer, response
-  end
-end
-
--- operation(params, options), where the parameters are the body
-function bind.body(operation, get_client)
-  return function(params, options)
-    params = check_params(operation, params, operation.body, 2)
-    options = check_options(operation, options, option_kinds, 2)
-    local answer, response = run(get_client(2), operation, segments(operation),
-      query_of({}, options), encode(params), options)
+    local client, query, body = get_client(2), params, nil
+    if operation.body then query, body = {}, encode(params) end
+    local answer, response = run(client, operation, segments(operation),
+      query_of(query, options), body, options)
     return answer, response
   end
 end
@@ -153,11 +146,6 @@ function bind.iterator(operation, get_client, iterator, kinds)
   end
 end
 
--- How an operation takes its arguments.
-local function kind_of(operation)
-  return operation.path:find("{uuid}", 1, true) and "id" or operation.body and "body" or "query"
-end
-
 --- A resource: the operations, bound to a client. What no operation can express is a function that
 --- gets the bound resource and get_client, and returns what a program calls.
 ---@param operations table<string, table|function>
@@ -169,7 +157,8 @@ function resource.new(operations, get_client)
     if type(operation) == "function" then
       bound[name] = operation(bound, get_client)
     else
-      bound[name] = bind[kind_of(operation)](operation, get_client)
+      local kind = operation.path:find("{uuid}", 1, true) and "id" or "params"
+      bound[name] = bind[kind](operation, get_client)
     end
   end
   local list = operations.list

@@ -68,7 +68,7 @@ function output_methods:paint(style, text)
   return ("\27[%sm%s\27[0m"):format(styles[style], text)
 end
 
---- Whatever was cut short: colours are as they were.
+--- Whatever was cut short: what was written is out, and colours are as they were. Never raises.
 function output_methods:restore()
   if self.has_colour then self.stream:write("\27[0m") end
   self.stream:flush()
