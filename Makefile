@@ -19,7 +19,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 
 LUA ?= lua5.4
-LUA_VERSION = $(shell $(LUA) -e 'print((_VERSION:match("%d+%.%d+")))')
+LUA_VERSION = $(shell $(LUA) -e 'print((_VERSION:match("%d+%.%d+")))' 2>/dev/null)
 LUA_CFLAGS ?= $(shell pkg-config --cflags lua$(LUA_VERSION))
 CURL_CFLAGS ?= $(shell pkg-config --cflags libcurl)
 CURL_LIBS ?= $(shell pkg-config --libs libcurl)
@@ -27,7 +27,8 @@ CURL_LIBS ?= $(shell pkg-config --libs libcurl)
 OBJCOPY ?= objcopy
 CFLAGS ?= -O2 -g
 C99 := -std=c99 -D_GNU_SOURCE -fPIC
-WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+WERROR ?= -Werror
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fvisibility=hidden
 LINK := -shared -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -57,7 +58,13 @@ BUSTED := $(LUA) /usr/bin/busted
 
 all: build/gradient/core.so
 
+# Without Lua's version nothing would land where it belongs.
+define need_lua
+@[ -n "$(LUA_VERSION)" ] || { echo "$(LUA) does not run: install Lua 5.4, or say LUA=…" >&2; exit 1; }
+endef
+
 build/gradient/core.so: $(SOURCES) $(HEADERS) Makefile
+	$(need_lua)
 	@mkdir -p $(@D)
 	$(CC) $(C99) $(WARNINGS) $(HARDENING) $(CFLAGS) $(LUA_CFLAGS) $(CURL_CFLAGS) $(LINK) $(LDFLAGS) \
 	  -o $@ $(SOURCES) $(CURL_LIBS) -lpthread -ldl
@@ -90,6 +97,7 @@ build/static/libgradient.a: $(SOURCES) $(HEADERS) src/embedded.c build/static/lu
 static: build/static/libgradient.a
 
 install: all
+	$(need_lua)
 	install -d $(LUA_LIBDIR)/gradient
 	install -m 755 build/gradient/core.so $(LUA_LIBDIR)/gradient/core.so
 	install -d $(DESTDIR)$(PREFIX)/bin
@@ -136,6 +144,7 @@ if [ -n "$$missing" ]; then \
   command -v apt-get >/dev/null || { echo "Not a Debian system; please install:$$missing"; exit 1; }; \
   echo "Installing from Debian:$$missing"; \
   sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+  command -v $${sudo:-true} >/dev/null || { echo "As root, run: apt-get install$$missing"; exit 1; }; \
   $$sudo apt-get update -qq; \
   DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing \
     >/dev/null; \
@@ -215,8 +224,11 @@ fuzz:
 bench:
 	$(call install_packages,$(DEMO_PACKAGES) nginx curl $(if $(shell command -v node),,nodejs npm))
 	@$(MAKE) --no-print-directory -s all build/bench/decode_floor.so build/bench/node_modules
-	@$(BUILT) LUA_CPATH='build/bench/?.so;build/?.so;;' $(LUA) spec/bench/decode.lua
-	@$(BUILT) PEERS=build/bench $(LUA) spec/bench/transfer.lua
+	@$(BUILT) $(LUA) -e 'require("spec.bench.report").heading()'
+	@status=0; for part in decode transfer; do \
+	  $(BUILT) LUA_CPATH='build/?.so;build/bench/?.so;;' PEERS=build/bench $(LUA) \
+	    spec/bench/$$part.lua || status=1; \
+	done; exit $$status
 
 build/bench/decode_floor.so: spec/bench/decode_floor.c Makefile
 	@mkdir -p $(@D)
@@ -225,7 +237,7 @@ build/bench/decode_floor.so: spec/bench/decode_floor.c Makefile
 build/bench/node_modules:
 	@mkdir -p $(@D)
 	@echo '{ "private": true }' > $(@D)/package.json
-	npm install --silent --no-audit --no-fund --prefix $(@D) @digitalocean/gradient@0.1.0-alpha.2
+	npm install --loglevel=error --no-audit --no-fund --prefix $(@D) @digitalocean/gradient@0.1.0-alpha.2
 
 # How many lines the specs run.
 

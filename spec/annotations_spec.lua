@@ -1,8 +1,8 @@
 --- The LuaCATS annotations: what an editor is told is what the code takes and the API sends.
 
 local annotations = require "spec.support.annotations"
-local api = require "spec.support.api"
 local errors = require "gradient.errors"
+local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 local shell = require "spec.support.shell"
 local waiting = require "spec.support.waiting"
@@ -63,19 +63,15 @@ local function new_observer(class)
 end
 
 describe("the annotations", function()
-  local server, client, events
+  local server, new_client = fixture.server{ jobs = 400 }
+  local client, events
 
-  setup(function()
-    server = api.start{ jobs = 400 }
+  before_each(function()
     events = {}
-    client = gradient.client{
-      token = server.token, base_url = server.url, wait = waiting.recorder(),
-      on_event = function(event) events[#events + 1] = event end,
+    client = new_client{
+      wait = waiting.recorder(), on_event = function(event) events[#events + 1] = event end,
     }
   end)
-
-  teardown(function() server:stop() end)
-  before_each(function() server:reset() end)
 
   it("have every field of jobs, data sources and pages", function()
     local see_page, page_fields = new_observer "gradient.page"

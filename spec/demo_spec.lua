@@ -1,3 +1,5 @@
+--- `make demo` with LIVE=1.
+
 local api = require "spec.support.api"
 local program = require "spec.support.program"
 

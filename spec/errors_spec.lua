@@ -1,22 +1,12 @@
-local api = require "spec.support.api"
-local gradient = require "gradient"
+--- The error value: kinds, fields and text, for every status and every body.
+
+local fixture = require "spec.support.fixture"
 
 describe("error", function()
-  local server, client
+  local server, new_client = fixture.server{ jobs = 5 }
+  local client
 
-  setup(function()
-    server = api.start{ jobs = 5 }
-    client = gradient.client{ base_url = server.url, token = server.token, max_retries = 0 }
-  end)
-
-  teardown(function()
-    client:close()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:reset()
-  end)
+  before_each(function() client = new_client{ max_retries = 0 } end)
 
   -- The error that `list` returns when the server answers like this.
   local function error_of(answer)

@@ -1,5 +1,7 @@
+--- What becomes of every fault of network, protocol and body; no call outlasts its time-out.
+
 local api = require "spec.support.api"
-local gradient = require "gradient"
+local fixture = require "spec.support.fixture"
 local nginx = require "spec.support.nginx"
 local tls = require "spec.support.tls"
 
@@ -8,31 +10,17 @@ local tls = require "spec.support.tls"
 local longest = 10
 
 describe("fault", function()
-  local server, started
+  local server, new_client = fixture.server{ jobs = 30 }
+  local started
 
-  setup(function()
-    server = api.start{ jobs = 30 }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:reset()
-    started = os.time()
-  end)
-
-  after_each(function()
-    server:await{ open = 0 } -- what is still on its way would count for the next one
-    assert.is_true(os.time() - started <= longest)
-  end)
+  before_each(function() started = os.time() end)
+  after_each(function() assert.is_true(os.time() - started <= longest) end)
 
   -- What a client without retries gets, whose time-out is long unless a fault is about that.
   local function list(options)
-    local all = { base_url = server.url, token = server.token, timeout = 60, max_retries = 0 }
+    local all = { timeout = 60, max_retries = 0 }
     for name, value in pairs(options or {}) do all[name] = value end
-    local client <close> = gradient.client(all)
+    local client <close> = new_client(all)
     local page, response = client.indexing_jobs.list()
     return page, response
   end
@@ -57,9 +45,8 @@ describe("fault", function()
 
     fault.match, fault.times = { page = 2 }, 2 -- a connection that was used has a second chance
     server:fault(name, fault)
-    local client <close> = gradient.client{
-      base_url = server.url, token = server.token, timeout = options.timeout or 60,
-      max_retries = 0, max_body = options.max_body,
+    local client <close> = new_client{
+      timeout = options.timeout or 60, max_retries = 0, max_body = options.max_body,
     }
     local count = 0
     local ok, raised = pcall(function()

@@ -1,5 +1,7 @@
-local api = require "spec.support.api"
+--- list: what is sent, and what comes of the answer.
+
 local cjson = require "cjson"
+local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 local misuse = require "spec.support.misuse"
 local waiting = require "spec.support.waiting"
@@ -43,45 +45,24 @@ local example = [[{
 }]]
 
 describe("list", function()
-  local server, client, jobs
-
-  setup(function()
-    server = api.start{ jobs = 250 }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server, new_client = fixture.server{ jobs = 250 }
+  local client, jobs
 
   before_each(function()
-    server:reset()
-    client = gradient.client{ base_url = server.url, token = server.token }
+    client = new_client()
     jobs = client.indexing_jobs
-  end)
-
-  after_each(function()
-    client:close()
-    server:await{ open = 0 } -- what is still on its way would count for the next one
   end)
 
   -- The page that comes of `body`.
   local function answer_to(body, options)
     server:script{ { status = 200, body = body } }
-    local settings = { base_url = server.url, token = server.token }
-    for name, value in pairs(options or {}) do settings[name] = value end
-    local asked <close> = gradient.client(settings)
-    local page, err = asked.indexing_jobs.list()
+    local page, err = new_client(options).indexing_jobs.list()
     return assert(page, tostring(err))
   end
 
   -- The only job of an answer.
   local function job_of(text, options)
     return answer_to('{"jobs":[' .. text .. "]}", options).jobs[1]
-  end
-
-  local function last_request()
-    local requests = server:requests()
-    return requests[#requests]
   end
 
   describe("sends", function()
@@ -100,17 +81,17 @@ describe("list", function()
 
     it("page and per_page", function()
       assert(jobs.list{ page = 3, per_page = 7 })
-      assert.equal("/v2/gen-ai/indexing_jobs?page=3&per_page=7", last_request().target)
+      assert.equal("/v2/gen-ai/indexing_jobs?page=3&per_page=7", server:last_request().target)
     end)
 
     it("floats that are whole numbers as whole numbers", function()
       assert(jobs.list{ page = 2.0, per_page = 1e1 })
-      assert.equal("/v2/gen-ai/indexing_jobs?page=2&per_page=10", last_request().target)
+      assert.equal("/v2/gen-ai/indexing_jobs?page=2&per_page=10", server:last_request().target)
     end)
 
     it("only the parameters that it was given", function()
       assert(jobs.list({ per_page = 7 }, {}))
-      assert.equal("/v2/gen-ai/indexing_jobs?per_page=7", last_request().target)
+      assert.equal("/v2/gen-ai/indexing_jobs?per_page=7", server:last_request().target)
     end)
 
     it("further query parameters, sorted, sequences one by one", function()
@@ -118,41 +99,39 @@ describe("list", function()
         tag = { "a", 2, true }, nothing = {}, exact = 9007199254740993, off = false, half = 0.5,
       } }))
       assert.equal("/v2/gen-ai/indexing_jobs?page=1&exact=9007199254740993&half=0.5&off=false"
-        .. "&tag=a&tag=2&tag=true", last_request().target)
+        .. "&tag=a&tag=2&tag=true", server:last_request().target)
     end)
 
     it("query parameters in which nothing is special", function()
       local name, value = "a b&c", "x=1&page=9#?/\r\nEvil: yes\0é"
       assert(jobs.list(nil, { query = { [name] = value } }))
-      local sent = last_request()
+      local sent = server:last_request()
       assert.same({ [name] = value }, sent.query)
       assert.matches("^/v2/gen%-ai/indexing_jobs%?[%w%%]+=[%w%%]+$", sent.target)
       assert.is_nil(sent.headers.evil)
     end)
 
     it("a call's headers over the client's", function()
-      local decorated <close> = gradient.client{
-        base_url = server.url, token = server.token, headers = { ["X-One"] = "1", ["x-two"] = "2" },
-      }
+      local decorated = new_client{ headers = { ["X-One"] = "1", ["x-two"] = "2" } }
       assert(decorated.indexing_jobs.list(nil, { headers = { ["X-TWO"] = "zwei", ["x-3"] = 3 } }))
-      local headers = last_request().headers
+      local headers = server:last_request().headers
       assert.equal("1", headers["x-one"])
       assert.equal("zwei", headers["x-two"])
       assert.equal("3", headers["x-3"])
       assert(decorated.indexing_jobs.list())
-      assert.equal("2", last_request().headers["x-two"])
-      assert.is_nil(last_request().headers["x-3"])
+      assert.equal("2", server:last_request().headers["x-two"])
+      assert.is_nil(server:last_request().headers["x-3"])
     end)
 
     it("a header without a value", function()
       assert(jobs.list(nil, { headers = { ["x-empty"] = "" } }))
-      assert.equal("", last_request().headers["x-empty"])
+      assert.equal("", server:last_request().headers["x-empty"])
     end)
 
     it("each header once", function()
       assert(jobs.list(nil, { headers = { Accept = "application/vnd.api+json" } }))
       local seen = {}
-      for _, field in ipairs(last_request().header_list) do
+      for _, field in ipairs(server:last_request().header_list) do
         assert.is_nil(seen[field[1]], field[1])
         seen[field[1]] = field[2]
       end
@@ -168,11 +147,9 @@ describe("list", function()
     it("requests to a base URL with a path, whatever it ends with", function()
       server:set{ base_path = "/proxy/do" }
       for _, ending in ipairs{ "", "/", "//" } do
-        local behind <close> = gradient.client{
-          base_url = server.url .. "/proxy/do" .. ending, token = server.token,
-        }
+        local behind = new_client{ base_url = server.url .. "/proxy/do" .. ending }
         assert(behind.indexing_jobs.list{ page = 2 })
-        assert.equal("/proxy/do/v2/gen-ai/indexing_jobs?page=2", last_request().target)
+        assert.equal("/proxy/do/v2/gen-ai/indexing_jobs?page=2", server:last_request().target)
       end
     end)
 
@@ -444,13 +421,10 @@ describe("list", function()
   it("does not take a wait that comes back too late for a server that is too slow", function()
     server:set{ latency = 0.02 }
     local waits = 0
-    local late <close> = gradient.client{
-      base_url = server.url, token = server.token, timeout = 0.1, max_retries = 0,
-      wait = function(fds, seconds)
-        waits = waits + 1
-        waiting.poll(waits == 1 and {} or fds, waits == 1 and 0.2 or seconds)
-      end,
-    }
+    local late = new_client{ timeout = 0.1, max_retries = 0, wait = function(fds, seconds)
+      waits = waits + 1
+      waiting.poll(waits == 1 and {} or fds, waits == 1 and 0.2 or seconds)
+    end }
     local page, response = late.indexing_jobs.list()
     assert.is_table(page, tostring(response))
     assert.equal(1, response.attempts)
@@ -458,10 +432,9 @@ describe("list", function()
 
   it("gives up when every wait comes back too late", function()
     server:fault("silent", { forever = true })
-    local late <close> = gradient.client{
-      base_url = server.url, token = server.token, timeout = 0.02, max_retries = 0,
-      wait = function() waiting.poll({}, 0.05) end,
-    }
+    local late = new_client{ timeout = 0.02, max_retries = 0, wait = function()
+      waiting.poll({}, 0.05)
+    end }
     local page, err = late.indexing_jobs.list()
     assert.is_nil(page)
     assert.equal("timeout", err.kind)
@@ -481,5 +454,4 @@ describe("list", function()
     assert.matches("^a%s+b$", response.headers["x-fold"])
     assert.equal("c", response.headers["x-next"])
   end)
-
 end)

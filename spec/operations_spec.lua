@@ -1,7 +1,9 @@
-local api = require "spec.support.api"
+--- The other operations on jobs, enumerations, timestamps, and waiting for the end of a job.
+
 local cjson = require "cjson"
 local core = require "gradient.core"
 local cqueues = require "cqueues"
+local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 local misuse = require "spec.support.misuse"
 local waiting = require "spec.support.waiting"
@@ -9,30 +11,13 @@ local waiting = require "spec.support.waiting"
 local unknown_uuid = "123e4567-e89b-12d3-a456-426614174000"
 
 describe("operations on jobs", function()
-  local server, client, jobs
-
-  setup(function()
-    server = api.start{ jobs = 250 }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
+  local server, new_client = fixture.server{ jobs = 250 }
+  local client, jobs
 
   before_each(function()
-    server:reset()
-    client = gradient.client{ base_url = server.url, token = server.token }
+    client = new_client()
     jobs = client.indexing_jobs
   end)
-
-  after_each(function()
-    client:close()
-  end)
-
-  local function last_request()
-    local requests = server:requests()
-    return requests[#requests]
-  end
 
   local function answer_with(text)
     server:script{ { status = 200, body = text } }
@@ -51,7 +36,7 @@ describe("operations on jobs", function()
       local answer, response = jobs.retrieve(listed.uuid)
       assert.same({ job = listed }, answer)
       assert.equal(200, response.status)
-      local sent = last_request()
+      local sent = server:last_request()
       assert.equal("GET", sent.method)
       assert.equal("/v2/gen-ai/indexing_jobs/" .. listed.uuid, sent.target)
       assert.equal("", sent.body)
@@ -87,7 +72,7 @@ describe("operations on jobs", function()
     it("takes the options of a call", function()
       local job = find(true)
       assert(jobs.retrieve(job.uuid, { headers = { ["x-one"] = "1" }, query = { detail = true } }))
-      local sent = last_request()
+      local sent = server:last_request()
       assert.equal("1", sent.headers["x-one"])
       assert.equal("/v2/gen-ai/indexing_jobs/" .. job.uuid .. "?detail=true", sent.target)
     end)
@@ -100,7 +85,7 @@ describe("operations on jobs", function()
     it("is percent-encoded, whatever is in it", function()
       for _, name in ipairs(operations) do
         jobs[name]("../a/b?c=1#d e%2Fé\\;:@&=+$,")
-        local target = last_request().target:upper()
+        local target = server:last_request().target:upper()
         assert.matches("/..%2FA%2FB%3FC%3D1%23D%20E%252F%C3%A9%5C%3B%3A%40%26%3D%2B%24%2C", target,
           1, true)
         assert.is_nil(target:find("[?#]"), target)
@@ -143,7 +128,7 @@ describe("operations on jobs", function()
       assert.equal(base, answer.job.knowledge_base_uuid)
       assert.equal(gradient.phase.PENDING, answer.job.phase)
       assert.equal(200, response.status)
-      local sent = last_request()
+      local sent = server:last_request()
       assert.equal("POST", sent.method)
       assert.equal("/v2/gen-ai/indexing_jobs", sent.target)
       assert.equal("application/json", sent.headers["content-type"])
@@ -155,7 +140,7 @@ describe("operations on jobs", function()
       local function posted(sources)
         local answer = assert(jobs.create{ knowledge_base_uuid = base,
           data_source_uuids = sources })
-        return last_request().body, answer.job.data_source_uuids
+        return server:last_request().body, answer.job.data_source_uuids
       end
       local head = '{"data_source_uuids":%s,"knowledge_base_uuid":"' .. base .. '"}'
       local body, taken = posted{ "one", "two" }
@@ -174,7 +159,7 @@ describe("operations on jobs", function()
     it("escapes what the body has to escape", function()
       jobs.create{ knowledge_base_uuid = 'a"b\\c/é', data_source_uuids = { "\"]}\1" } }
       assert.same({ knowledge_base_uuid = 'a"b\\c/é', data_source_uuids = { "\"]}\1" } },
-        cjson.decode(last_request().body))
+        cjson.decode(server:last_request().body))
     end)
 
     it("raises at the caller's line for what the API would not understand", function()
@@ -217,7 +202,7 @@ describe("operations on jobs", function()
       local job = find(false)
       local answer = assert(jobs.update_cancel(job.uuid))
       assert.equal(gradient.phase.CANCELLED, answer.job.phase)
-      local sent = last_request()
+      local sent = server:last_request()
       assert.equal("PUT", sent.method)
       assert.equal("/v2/gen-ai/indexing_jobs/" .. job.uuid .. "/cancel", sent.target)
       assert.equal('{"uuid":"' .. job.uuid .. '"}', sent.body)
@@ -241,7 +226,7 @@ describe("operations on jobs", function()
       end
       assert.same(job.data_source_uuids, uuids)
       assert.equal("/v2/gen-ai/indexing_jobs/" .. job.uuid .. "/data_sources",
-        last_request().target)
+        server:last_request().target)
     end)
 
     it("returns an empty table for none at all", function()
@@ -266,7 +251,7 @@ describe("operations on jobs", function()
     for job in jobs.each() do
       local answer, err = jobs.retrieve_signed_url(job.uuid)
       assert.equal("/v2/gen-ai/indexing_jobs/" .. job.uuid .. "/details_signed_url",
-        last_request().target)
+        server:last_request().target)
       if job.is_report_available then
         assert.matches("^https://", answer.signed_url)
         break
@@ -295,7 +280,7 @@ describe("operations on jobs", function()
       local base = server:knowledge_bases()[5]
       local page = assert(jobs.list_by_knowledge_base(base))
       assert.equal("/v2/gen-ai/knowledge_bases/" .. base .. "/indexing_jobs",
-        last_request().target)
+        server:last_request().target)
       assert.same(table.move(expected(base), 1, 15, 1, {}), uuids_of(page.jobs))
     end)
 
@@ -310,7 +295,7 @@ describe("operations on jobs", function()
       assert.is_true(#found > 15)
       assert.same(wanted, uuids_of(found))
       assert.equal(before + 10, #server:requests())
-      assert.equal("/v2/gen-ai/indexing_jobs?page=10&per_page=100", last_request().target)
+      assert.equal("/v2/gen-ai/indexing_jobs?page=10&per_page=100", server:last_request().target)
     end)
 
     it("are none for one that nobody knows", function()
@@ -381,8 +366,7 @@ describe("operations on jobs", function()
     it("looks again after poll_interval, 5 seconds by default", function()
       for _, interval in ipairs{ false, 60, 0.25 } do
         local wait = waiting.recorder()
-        local patient <close> = gradient.client{ base_url = server.url, token = server.token,
-          wait = wait }
+        local patient = new_client{ wait = wait }
         server:script{ phase "BATCH_JOB_PHASE_PENDING", phase "BATCH_JOB_PHASE_RUNNING",
           phase "BATCH_JOB_PHASE_SUCCEEDED" }
         assert(patient.indexing_jobs.wait_for_completion(unknown_uuid,
@@ -423,8 +407,7 @@ describe("operations on jobs", function()
     end)
 
     it("tries again what fails for passing reasons", function()
-      local patient <close> = gradient.client{ base_url = server.url, token = server.token,
-        wait = waiting.recorder() }
+      local patient = new_client{ wait = waiting.recorder() }
       server:script{ phase "BATCH_JOB_PHASE_RUNNING", { status = 503 }, { status = 500 },
         phase "BATCH_JOB_PHASE_SUCCEEDED" }
       local answer, response = patient.indexing_jobs.wait_for_completion(unknown_uuid)
@@ -467,8 +450,7 @@ describe("operations on jobs", function()
     it("in 200 coroutines takes the time of the longest", function()
       local loop, ends = cqueues.new(), {}
       server:set{ duration = 1, outcomes = { [base] = "failed" } }
-      local shared <close> = gradient.client{ base_url = server.url, token = server.token,
-        wait = require "gradient.wait.cqueues" }
+      local shared = new_client{ wait = require "gradient.wait.cqueues" }
       for number = 1, 200 do
         loop:wrap(function()
           local answer = assert(shared.indexing_jobs.create{
@@ -491,8 +473,7 @@ describe("operations on jobs", function()
     it("leaves the loop to others while it waits", function()
       local loop, ticks = cqueues.new(), 0
       local uuid = start "completed"
-      local shared <close> = gradient.client{ base_url = server.url, token = server.token,
-        wait = require "gradient.wait.cqueues" }
+      local shared = new_client{ wait = require "gradient.wait.cqueues" }
       local is_over = false
       loop:wrap(function()
         is_over = shared.indexing_jobs.wait_for_completion(uuid, { poll_interval = 0.1 }) ~= nil

@@ -1,38 +1,24 @@
+--- each and pages: every job once, whatever the server says of its pages, and nothing left over.
+
 local api = require "spec.support.api"
 local cjson = require "cjson"
-local gradient = require "gradient"
+local fixture = require "spec.support.fixture"
 local misuse = require "spec.support.misuse"
 local socket = require "socket"
 local waiting = require "spec.support.waiting"
 
 describe("iteration", function()
-  local server, client, jobs, settings
+  local server, new_client = fixture.server{ jobs = 60 }
+  local client, jobs
   local requests = 0
 
-  setup(function()
-    server = api.start{ jobs = 60 }
-    settings = {
-      base_url = server.url, token = server.token, max_retries = 0, on_event = function(event)
-        requests = requests + (event.type == "request" and 1 or 0)
-        if requests > 5000 then error "no end" end
-      end,
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
   before_each(function()
-    server:reset()
     requests = 0
-    client = gradient.client(settings)
+    client = new_client{ max_retries = 0, on_event = function(event)
+      requests = requests + (event.type == "request" and 1 or 0)
+      if requests > 5000 then error "no end" end
+    end }
     jobs = client.indexing_jobs
-  end)
-
-  after_each(function()
-    client:close()
-    server:await{ open = 0 } -- what is still on its way would count for the next one
   end)
 
   local function uuids_of(list)
@@ -141,9 +127,7 @@ describe("iteration", function()
     it("works in many coroutines at the same time, with one client", function()
       server:set{ latency = 0.005 }
       local expected = all_uuids()
-      local shared <close> = gradient.client{
-        base_url = server.url, token = server.token, wait = coroutine.yield,
-      }
+      local shared = new_client{ wait = coroutine.yield }
       local loops, results = {}, {}
       for number = 1, 5 do
         loops[number] = function()
@@ -401,9 +385,7 @@ describe("iteration", function()
       it("on links with " .. name, function()
         for _, keep_nulls in ipairs{ false, true } do
           script_pages{ { jobs = jobs_named("a", "b"), links = links } }
-          local asked <close> = gradient.client{
-            base_url = server.url, token = server.token, keep_nulls = keep_nulls,
-          }
+          local asked = new_client{ keep_nulls = keep_nulls }
           local count = 0
           for _ in asked.indexing_jobs.each() do count = count + 1 end
           assert.equal(2, count)
@@ -423,9 +405,7 @@ describe("iteration", function()
             { jobs = jobs_named("a"), meta = meta, links = { pages = { next = "/?page=2" } } },
             { jobs = jobs_named("b"), meta = meta, links = { pages = { previous = "/?page=1" } } },
           }
-          local asked <close> = gradient.client{
-            base_url = server.url, token = server.token, keep_nulls = keep_nulls,
-          }
+          local asked = new_client{ keep_nulls = keep_nulls }
           local count = 0
           for _ in asked.indexing_jobs.each() do count = count + 1 end
           assert.equal(2, count)
@@ -557,7 +537,10 @@ describe("iteration", function()
     local each, descriptors
 
     before_each(function()
+      client:close()
       descriptors = waiting.open_descriptors()
+      client = new_client{ max_retries = 0 }
+      jobs = client.indexing_jobs
       server:script{ { forever = true, match = { page = 2 }, steps = { { hang = true } } } }
       each = function() return jobs.each({ per_page = 5 }, { prefetch = 4 }) end
     end)
@@ -571,7 +554,6 @@ describe("iteration", function()
       client:close()
       local received = server:await{ open = 0 }.requests
       assert.is_true(received <= 5, received)
-      client = gradient.client(settings)
       assert.equal(descriptors, waiting.open_descriptors())
     end)
 
@@ -651,9 +633,7 @@ describe("iteration", function()
   describe("shared by coroutines", function()
     it("gives each item to one of them", function()
       for _, prefetch in ipairs{ 0, 1, 4 } do
-        local shared <close> = gradient.client{
-          base_url = server.url, token = server.token, wait = coroutine.yield,
-        }
+        local shared = new_client{ wait = coroutine.yield }
         server:set{ latency = 0.005 }
         local uuids, workers, idle = {}, {}, 0
         local following = shared.indexing_jobs.each({ per_page = 5 }, { prefetch = prefetch })
@@ -675,9 +655,7 @@ describe("iteration", function()
     end)
 
     it("gives each page to one of them", function()
-      local shared <close> = gradient.client{
-        base_url = server.url, token = server.token, wait = coroutine.yield,
-      }
+      local shared = new_client{ wait = coroutine.yield }
       local numbers, workers = {}, {}
       local following = shared.indexing_jobs.pages{ per_page = 5 }
       for worker = 1, 3 do
@@ -692,9 +670,7 @@ describe("iteration", function()
 
     it("ends for all of them when one ends it", function()
       server:set{ latency = 0.02 }
-      local shared <close> = gradient.client{
-        base_url = server.url, token = server.token, wait = coroutine.yield,
-      }
+      local shared = new_client{ wait = coroutine.yield }
       local following, _, _, iteration = shared.indexing_jobs.pages{ per_page = 5 }
       local counts = {}
       waiting.together{
@@ -776,14 +752,10 @@ describe("iteration", function()
 
     it("does not let another call's wait return over and over", function()
       local waits = 0
-      client:close()
-      client = gradient.client{
-        base_url = server.url, token = server.token, wait = function(fds, seconds)
-          waits = waits + 1
-          waiting.poll(fds, seconds)
-        end,
-      }
-      jobs = client.indexing_jobs
+      jobs = new_client{ wait = function(fds, seconds)
+        waits = waits + 1
+        waiting.poll(fds, seconds)
+      end }.indexing_jobs
       processor_time_of_slow_list()
       assert.is_true(waits < 50, waits)
     end)

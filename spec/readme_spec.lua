@@ -1,6 +1,6 @@
 --- README.md: each example runs, and each table says what the code does.
 
-local api = require "spec.support.api"
+local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 local errors = require "gradient.errors"
 local markdown = require "spec.support.markdown"
@@ -32,14 +32,10 @@ local function names_in(text)
   return names
 end
 
-local job_line = "^%x+%-%x+%-%x+%-%x+%-%x+\tBATCH_JOB_PHASE_%u+\t%d+/%d+$"
+local job_line = "^%x+%-%x+%-%x+%-%x+%-%x+\tBATCH_JOB_PHASE_%u+\t%d+\t%d+$"
 
 describe("README.md", function()
-  local server
-
-  setup(function() server = api.start{ jobs = 250 } end)
-  teardown(function() server:stop() end)
-  before_each(function() server:reset() end)
+  local server = fixture.server{ jobs = 250 }
 
   -- Puts something that works in the place of what a reader has to fill in.
   local function fill(text, blank, value)
@@ -130,13 +126,24 @@ describe("README.md", function()
         end
         assert.is_true(shown > 0)
       end,
+      function(block)
+        local work, free = new_directory(), assert(require("socket").bind("127.0.0.1", 0))
+        local _, port = free:getsockname()
+        free:close()
+        shell.write(work .. "/first.lua", section("A first program").blocks[1].text)
+        local text = block.text:gsub("8080", port):gsub("first%.lua", work .. "/%0")
+        local output = shell.must("LUA_PATH=%s LUA_CPATH=%s bash -c %s", shell.quote(package.path),
+          shell.quote(package.cpath), shell.quote("trap 'kill %1' EXIT\n" .. text))
+        assert.matches(job_line:sub(2, -2), output)
+        shell.must("rm -rf %s", work)
+      end,
     },
 
     ["Embedding in a C program"] = {
       function(block)
         local work = new_directory()
         shell.must("make -s static")
-        shell.must("%s -o %s/host $(pkg-config --cflags lua5.4)",
+        shell.must("%s -o %s/host",
           fill(block.text:gsub("\n$", ""), "host.c", "spec/support/host_static.c"), work)
         assert.equal(gradient._VERSION .. "\n",
           shell.must("cd / && %s/host 'print(require(\"gradient\")._VERSION)'", work))
@@ -204,7 +211,7 @@ describe("README.md", function()
 
     ["The command"] = {
       function(block)
-        server:set{ duration = 1 }
+        server:set{ duration = 1.5 } -- long enough to run for a whole second
         for command, shown in (block.text .. "$"):gmatch("%$ ([^\n]+)\n(.-)%f[$]") do
           local sooner = command:gsub("gradient%-jobs watch", "%0 --interval 0.4")
           local output = run_command(sooner)

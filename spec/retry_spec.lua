@@ -1,39 +1,21 @@
+--- Which failures are tried again, after how long, and when it is enough.
+
 local api = require "spec.support.api"
-local gradient = require "gradient"
+local fixture = require "spec.support.fixture"
 local program = require "spec.support.program"
 local waiting = require "spec.support.waiting"
 
 local knowledge_base = "123e4567-e89b-12d3-a456-426614174000"
 
 describe("retry", function()
-  local server, clients
-
-  setup(function()
-    server = api.start{ jobs = 60 }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:reset()
-    clients = {}
-  end)
-
-  after_each(function()
-    for _, client in ipairs(clients) do client:close() end
-    server:await{ open = 0 } -- what is still on its way would count for the next one
-  end)
+  local server, new_client = fixture.server{ jobs = 60 }
 
   -- A client, and the pauses that it makes; they take no time.
   local function new(options)
     local wait = waiting.recorder()
-    local all = { base_url = server.url, token = server.token, timeout = 5, wait = wait }
+    local all = { timeout = 5, wait = wait }
     for name, value in pairs(options or {}) do all[name] = value end
-    local client = gradient.client(all)
-    clients[#clients + 1] = client
-    return client, wait.pauses
+    return new_client(all), wait.pauses
   end
 
   -- What `list` returns when the server's first answer is this one, and the pauses before that.
@@ -257,8 +239,7 @@ describe("retry", function()
     end)
 
     it("is slept by the default wait, too", function()
-      local client = gradient.client{ base_url = server.url, token = server.token }
-      clients[1] = client
+      local client = new_client()
       server:script{ { status = 503, headers = { ["retry-after-ms"] = "60" } } }
       local _, response = assert(client.indexing_jobs.list())
       assert.equal(2, response.attempts)
@@ -418,8 +399,7 @@ describe("retry", function()
 
     it("respects a rate limit with many pages under way", function()
       server:set{ rate = { limit = 4, window = 0.15, retry_after = "ms" } }
-      local client = gradient.client{ base_url = server.url, token = server.token }
-      clients[1] = client
+      local client = new_client()
       local count = 0
       for _ in client.indexing_jobs.each({ per_page = 5 }, { prefetch = 6 }) do
         count = count + 1

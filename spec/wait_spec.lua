@@ -4,9 +4,8 @@ local cqueues = require "cqueues"
 local uv = require "luv"
 
 local core = require "gradient.core"
-local gradient = require "gradient"
+local fixture = require "spec.support.fixture"
 local program = require "spec.support.program"
-local start = require("spec.support.api").start
 local tls = require "spec.support.tls"
 local waiting = require "spec.support.waiting"
 
@@ -46,16 +45,7 @@ local function open_handles()
 end
 
 describe("wait", function()
-  local api
-
-  lazy_setup(function() api = start{ jobs = 100 } end)
-  lazy_teardown(function() api:stop() end)
-  before_each(function() api:reset() end)
-
-  local function new_client(options)
-    options.token, options.base_url = api.token, options.base_url or api.url
-    return gradient.client(options)
-  end
+  local api, new_client = fixture.server{ jobs = 100 }
 
   for _, name in ipairs{ "cqueues", "luv" } do
     describe("under " .. name, function()

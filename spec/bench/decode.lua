@@ -1,18 +1,16 @@
 --- What decoding costs, next to lua-cjson and next to the floor (decode_floor.c): CPU time, medians
--- of interleaved runs in this process, with the collector at work as in any program.
---
---   LUA_CPATH='build/?.so;;' lua5.4 spec/bench/decode.lua
---
--- Prints a table, and fails if a bound is not met.
+--- of interleaved runs in this process, with the collector at work as in any program.
 
-local core = require "gradient.core"
 local cjson = require "cjson"
+local core = require "gradient.core"
 local floor = require "decode_floor"
+local report = require "spec.bench.report"
+local same = require "spec.support.same"
 
 local PAGES = 24 -- all different, so that no string of the next page is there already
 local random, clock = math.random, os.clock
 
---- Pages of jobs
+-- Pages of jobs
 
 local function pick(list)
   return list[random(#list)]
@@ -43,10 +41,10 @@ local function job(knowledge_base)
     '"total_items_failed":"%d","total_items_indexed":"%d","total_items_skipped":"%d",' ..
     '"updated_at":"%s","uuid":"%s"}'):format(#sources, date(), table.concat(sources, ","), date(),
     knowledge_base, pick(PHASES), date(), pick(STATUSES), random(0, 1000000), #sources,
-    pick { 0, 0, 0, random(30) }, random(5000), pick { 0, 0, 0, random(100) }, date(), uuid())
+    pick{ 0, 0, 0, random(30) }, random(5000), pick{ 0, 0, 0, random(100) }, date(), uuid())
 end
 
--- The bytes of an answer with so many jobs, and with links and meta as in an answer if that many.
+-- The bytes of an answer with so many jobs; with `envelope`, with links and meta as well.
 local function page(size, envelope)
   local jobs, knowledge_bases = {}, { uuid(), uuid(), uuid() }
   for i = 1, size do jobs[i] = job(pick(knowledge_bases)) end
@@ -59,12 +57,7 @@ local function page(size, envelope)
   return text .. "}"
 end
 
---- Measuring
-
-local function median(list)
-  table.sort(list)
-  return list[#list // 2 + 1]
-end
+-- Measuring
 
 local function apply(f) return f() end
 
@@ -76,38 +69,17 @@ local function cost(f, arguments)
   return clock() - start
 end
 
--- The medians of so many rounds, in each of which every contestant has its turn.
-local function compare(rounds, contestants)
-  local costs, medians = {}, {}
+-- Of each contestant, a list of its costs, in seconds times `scale`: so many rounds, in each of
+-- which all contestants have their turn.
+local function compare(rounds, scale, contestants)
+  local costs = {}
   for i = 1, #contestants do costs[i] = {} end
   for round = 1, rounds do
     for i, contestant in ipairs(contestants) do
-      costs[i][round] = cost(contestant[1], contestant[2])
+      costs[i][round] = cost(contestant[1], contestant[2]) * scale
     end
   end
-  for i = 1, #contestants do medians[i] = median(costs[i]) end
-  return table.unpack(medians)
-end
-
-local failures = 0
-
-local function report(what, ours, peer, bound)
-  local met = ours / peer <= bound
-  if not met then failures = failures + 1 end
-  print(("%-46s %10.2f %10.2f %8.3f %7.2f  %s"):format(what, ours * 1e6, peer * 1e6, ours / peer,
-    bound, met and "met" or "NOT MET"))
-end
-
--- Whether two values are the same all the way down; a floor that makes less is none.
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return rawequal(a, b) end
-  for key, value in next, a do
-    if not same(value, b[key]) then return false end
-  end
-  for key in next, b do
-    if a[key] == nil then return false end
-  end
-  return true
+  return table.unpack(costs)
 end
 
 -- The texts, and for each a function that makes its value without parsing.
@@ -121,7 +93,7 @@ local function with_floors(texts)
   return texts, floors
 end
 
---- The rows
+-- The rows
 
 local function decode_jobs(text)
   return core.decode(text, false, "jobs", "[")
@@ -131,10 +103,11 @@ local function page_of_200()
   local texts = {}
   for i = 1, PAGES do texts[i] = page(200, true) end
   local _, floors = with_floors(texts)
-  local ours, peer, least = compare(41,
+  local ours, peer, least = compare(41, 1e6 / PAGES,
     { { decode_jobs, texts }, { cjson.decode, texts }, { apply, floors } })
-  report(("200 jobs, %d KB: lua-cjson"):format(#texts[1] // 1000), ours / PAGES, peer / PAGES, 0.60)
-  report("200 jobs: the floor", ours / PAGES, least / PAGES, 1.35)
+  local kilobytes = #texts[1] // 1000
+  report.row(("decode 200 jobs, %d KB: lua-cjson"):format(kilobytes), "us", ours, peer, 0.60)
+  report.row("decode 200 jobs: the floor", "us", ours, least, 1.35)
 end
 
 -- Cost a job, next to what making its tables costs in a body of the same size: what differs between
@@ -144,8 +117,9 @@ local function bodies_of(size)
   for i = 1, math.max(1, 4000 // size) do texts[i] = page(size) end
   local _, floors = with_floors(texts)
   local rounds = size < 100000 and 21 or 7
-  local ours, least = compare(rounds, { { decode_jobs, texts }, { apply, floors } })
-  report(("a job of %d: the floor"):format(size), ours / size / #texts, least / size / #texts, 1.5)
+  local ours, least = compare(rounds, 1e6 / size / #texts,
+    { { decode_jobs, texts }, { apply, floors } })
+  report.row(("decode a job of %d: the floor"):format(size), "us", ours, least, 1.5)
 end
 
 -- Cost of a text, next to ten with a tenth of its units: the same, but for the machine's caches.
@@ -154,8 +128,8 @@ local function growth(what, text_of, units, times)
   local large, small = {}, {}
   for i = 1, times do large[i] = text_of(units) end
   for i = 1, 10 * times do small[i] = text_of(units // 10) end
-  local ours, peer = compare(5, { { core.decode, large }, { core.decode, small } })
-  report(what .. ": ten of a tenth", ours / times, peer / times, 5)
+  local ours, peer = compare(5, 1e3 / times, { { core.decode, large }, { core.decode, small } })
+  report.row(("decode %s: ten of a tenth"):format(what), "ms", ours, peer, 5)
 end
 
 local function names(count)
@@ -165,14 +139,12 @@ local function names(count)
 end
 
 math.randomseed(6)
-print(("%-46s %10s %10s %8s %7s"):format("decoding: to what it is compared", "ours, µs", "peer, µs",
-  "ratio", "bound"))
 page_of_200()
-for _, size in ipairs { 1, 10, 100, 1000, 10000, 100000 } do bodies_of(size) end
+for _, size in ipairs{ 1, 10, 100, 1000, 10000, 100000 } do bodies_of(size) end
 growth("a string of 10 MB", function(n) return '"' .. ("x"):rep(n) .. '"' end, 10000000, 1)
 growth("1,000,000 escapes", function(n) return '"' .. ("\\n"):rep(n) .. '"' end, 1000000, 1)
 growth("1,000,000 digits", function(n) return ("1"):rep(n) end, 1000000, 1)
 growth("1,000,000 elements", function(n) return "[" .. ("1,"):rep(n - 1) .. "1]" end, 1000000, 1)
 growth("100,000 names", names, 100000, 1)
 growth("1,000 levels", function(n) return ("["):rep(n) .. ("]"):rep(n) end, 1000, 100)
-os.exit(failures == 0)
+report.finish()

@@ -45,6 +45,7 @@
 --                      headers (the last of each name), header_list ({{name, value}, …}, names in
 --                      lower case), body, status (nil if the bytes were a script's), fault,
 --                      received, answered (nil: not yet), aborted (true: the client went first)}
+--   api:last_request() the last of these
 --   api:connections()  {accepted, open, requests, answered, in_progress, busiest}: connections
 --                      accepted and open now; requests seen, answered, in progress, and the most in
 --                      progress at once
@@ -147,6 +148,11 @@ end
 
 function api_methods:requests()
   return self:control("requests")
+end
+
+function api_methods:last_request()
+  local requests = self:requests()
+  return requests[#requests]
 end
 
 function api_methods:connections()

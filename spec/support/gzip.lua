@@ -1,6 +1,6 @@
 --- Gzip files for tests, made without a compressor.
 --
--- gzip.pack stores its text as it is; gzip.run describes a long run of one byte by matches of 258
+-- gzip.pack stores its text as it is; gzip.bomb describes a long run of one byte by matches of 258
 -- bytes that take two bits each, which is how a small answer becomes a gigabyte.
 -- Formats: RFC 1951 (deflate), RFC 1952 (gzip).
 
@@ -153,6 +153,5 @@ end
 
 return {
   pack = gzip_pack,
-  run = gzip_run,
   bomb = bomb,
 }

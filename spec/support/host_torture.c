@@ -1,8 +1,7 @@
 /*
 ** host_torture.c: a host in which every single allocation fails once: Lua's, libcurl's, and the
-** core's own. Each scenario runs with the n-th request for memory refused, for n = 1, 2, 3, ...
-*until
-** none is left to refuse. Each run must end in a clean error or in the whole answer; the same state
+** core's own. Each scenario runs with the n-th request for memory refused, for n = 1, 2, 3 and so
+** on, until none is left to refuse. Each run must end in a clean error or in the whole answer; the same state
 ** must go on working; and when it is closed, every block must have been given back.
 **
 **   host_torture PORT    of a server on 127.0.0.1 that has 9 jobs, and no page 404

@@ -240,10 +240,8 @@ local function data_sources(record, now)
   return "[" .. concat(out, ",") .. "]"
 end
 
---- JSON object of a job. `fields` is "all", or "reference" for the 15 fields of the reference page.
-local function render(record, now, fields)
-  local started, over, progress, finish = standing(record, now)
-  local outcome = record.outcome
+--- Figures of a whole job: data sources that are done; items indexed, failed and skipped.
+local function sums(record, progress)
   local done, indexed, failed, skipped = 0, 0, 0, 0
   for i = 1, record.count do
     local share = share_of(record, i, progress)
@@ -251,6 +249,14 @@ local function render(record, now, fields)
     done = share >= 1 and done + 1 or done
     indexed, failed, skipped = indexed + i_indexed, failed + i_failed, skipped + i_skipped
   end
+  return done, indexed, failed, skipped
+end
+
+--- JSON object of a job. `fields` is "all", or "reference" for the 15 fields of the reference page.
+local function render(record, now, fields)
+  local started, over, progress, finish = standing(record, now)
+  local outcome = record.outcome
+  local done, indexed, failed, skipped = sums(record, progress)
   if over and outcome.broken == "FAILED" then
     failed = failed + 1
   end

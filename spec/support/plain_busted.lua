@@ -51,6 +51,7 @@ local interface = {
 interface.lazy_teardown = interface.teardown
 
 for name, f in pairs(interface) do _G[name] = f end
+package.loaded.busted = interface
 
 for _, file in ipairs(files) do
   local ok, problem = pcall(dofile, file)

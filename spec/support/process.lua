@@ -4,11 +4,9 @@
 -- standard output is a FIFO that the shell opens before the program starts: a program that fails
 -- closes it again, and we read its end instead of waiting for ever.
 
-local process_methods = {}
+local quote = require("spec.support.shell").quote
 
-local function quote(word)
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
+local process_methods = {}
 
 --- What the process has written to its standard error.
 function process_methods:errors()

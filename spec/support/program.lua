@@ -7,6 +7,9 @@
 -- found where we find it, and the interpreter is the one that runs us.
 
 local process = require("spec.support.process")
+local shell = require("spec.support.shell")
+
+local quote = shell.quote
 
 local READ_BY_GRADIENT = {
   "DIGITALOCEAN_ACCESS_TOKEN",
@@ -22,24 +25,10 @@ local READ_BY_GRADIENT = {
   "NO_PROXY",
 }
 
-local function quote(word)
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
-local function read(path)
-  local file <close> = assert(io.open(path, "r"))
-  return file:read("a")
-end
-
-local function write(path, text)
-  local file <close> = assert(io.open(path, "w"))
-  file:write(text)
-end
-
---- `environment`: name → value. `arguments`: a list of words for the program's `arg`.
-local function run(text, environment, arguments)
+--- `environment`: name → value, besides ours.
+local function run(text, environment)
   local directory = process.new_directory()
-  write(directory .. "/program.lua", text)
+  shell.write(directory .. "/program.lua", text)
   local words = { "env" }
   for _, name in ipairs(READ_BY_GRADIENT) do
     table.move({ "-u", name }, 1, 2, #words + 1, words)
@@ -50,15 +39,12 @@ local function run(text, environment, arguments)
     words[#words + 1] = quote(name .. "=" .. value)
   end
   words[#words + 1] = quote(arg[-1]) .. " " .. quote(directory .. "/program.lua")
-  for _, argument in ipairs(arguments or {}) do
-    words[#words + 1] = quote(argument)
-  end
   local redirections = (" >%s/output 2>%s/errors"):format(directory, directory)
   local _, _, status = os.execute(table.concat(words, " ") .. redirections)
   local result = {
     status = status,
-    output = read(directory .. "/output"),
-    errors = read(directory .. "/errors"),
+    output = shell.read(directory .. "/output"),
+    errors = shell.read(directory .. "/errors"),
   }
   os.execute("rm -rf " .. quote(directory))
   return result

@@ -360,6 +360,16 @@ local function fail(message)
   os.exit(1)
 end
 
+-- Prints the comment at the top of this file, and ends.
+local function help()
+  for line in io.lines(arg[0]) do
+    local text = line:match("^%-%-%-? ?(.*)$")
+    if not text then break end
+    print(text)
+  end
+  os.exit(0)
+end
+
 --- Options of the command line, and the settings among them.
 local function parse_arguments(words)
   local options, settings, tokens = { port = 0 }, {}, {}
@@ -370,6 +380,7 @@ local function parse_arguments(words)
   local i = 1
   while i <= #words do
     local name = words[i]:match("^%-%-(.+)$")
+    if name == "help" then help() end
     if FLAGS[name] then
       options[name] = true
       i = i + 1
@@ -429,6 +440,18 @@ local function follow_stdin()
   end
 end
 
+--- Runs until an error too many; those outside of any connection are no client's fault.
+local function run(loop)
+  local errors = 0
+  for message in loop:errors() do
+    io.stderr:write("spec/support/server.lua: ", tostring(message), "\n")
+    errors = errors + 1
+    if errors > LAST_LOOP_ERROR then
+      os.exit(1)
+    end
+  end
+end
+
 local function main()
   close_inherited()
   local options, settings = parse_arguments(arg)
@@ -468,15 +491,7 @@ local function main()
   if options.ready then
     ready:close()
   end
-
-  local errors = 0
-  for message in loop:errors() do
-    io.stderr:write("spec/support/server.lua: ", tostring(message), "\n")
-    errors = errors + 1
-    if errors > LAST_LOOP_ERROR then
-      os.exit(1)
-    end
-  end
+  run(loop)
 end
 
 main()

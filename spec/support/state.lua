@@ -2,6 +2,7 @@
 
 local cqueues = require("cqueues")
 local condition = require("cqueues.condition")
+local socket = require("socket")
 local jobs = require("spec.support.jobs")
 local wire = require("spec.support.wire")
 
@@ -30,8 +31,8 @@ local SHAPES_DATA = { jobs = true, active = true, fields = true }
 local TOLD_TO_STORE = { "duration", "outcome", "outcomes" }
 local RATE_FIELDS = { limit = true, window = true, retry_after = true }
 
--- CLOCK_MONOTONIC counts fractions, os.time knows the date.
-local offset = os.time() - cqueues.monotime()
+-- From CLOCK_MONOTONIC to Unix time.
+local offset = socket.gettime() - cqueues.monotime()
 
 local state_methods = {}
 
@@ -246,7 +247,4 @@ local function new(initial)
   return state
 end
 
-return {
-  new = new,
-  defaults = DEFAULTS,
-}
+return { new = new }
