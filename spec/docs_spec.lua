@@ -28,8 +28,10 @@ describe("make docs", function()
 
   it("documents every class with its fields, every enumeration with its values", function()
     local found = annotations.read()
+    local is_internal = { ["gradient.call"] = true, ["gradient.iteration"] = true }
     for name, class in pairs(found.classes) do
-      for field in pairs(name:find("^gradient%.cli") and {} or class.fields) do
+      local internal = is_internal[name] or name:find("^gradient%.cli")
+      for field in pairs(internal and {} or class.fields) do
         assert.truthy(pages:find('<span class="parameter">' .. field .. "</span>", 1, true), field)
       end
     end

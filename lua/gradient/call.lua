@@ -5,14 +5,6 @@ local core = require "gradient.core"
 local errors = require "gradient.errors"
 local retry = require "gradient.retry"
 
----@class gradient.response
----@field status integer
----@field headers table<string, string>  names in lower case
----@field request_id? string
----@field ratelimit { limit: integer?, remaining: integer?, reset: integer? }
----@field attempts integer  requests that were made, this answer's included
----@field elapsed number  seconds from the first request to the whole answer
-
 ---@class gradient.call
 ---@field transfer userdata?  the attempt under way, or the one that has the answer
 ---@field resume_at number?  when (core.now) the next attempt may start; nil while one is under way

@@ -1,7 +1,7 @@
----@meta gradient.types
 --- What an editor needs to know of jobs, pages and operations; never loaded by a program.
 --- Fields as https://docs.digitalocean.com/reference/api/digitalocean/ has them: each may be
 --- missing, and the server may send further ones.
+---@meta gradient.types
 
 -- luacheck: no unused
 
@@ -67,6 +67,14 @@ function gradient.timestamp(text) end
 ---@field page? integer
 ---@field pages? integer
 ---@field total? integer
+
+---@class gradient.response
+---@field status integer
+---@field headers table<string, string>  names in lower case
+---@field request_id? string
+---@field ratelimit { limit: integer?, remaining: integer?, reset: integer? }
+---@field attempts integer  requests that were made, this answer's included
+---@field elapsed number  seconds from the first request to the whole answer
 
 ---@class gradient.list_params
 ---@field page? integer  from 1
