@@ -2,6 +2,7 @@
 
 local api = require "spec.support.api"
 local fixture = require "spec.support.fixture"
+local gzip = require "spec.support.gzip"
 local nginx = require "spec.support.nginx"
 local tls = require "spec.support.tls"
 
@@ -182,6 +183,14 @@ describe("fault", function()
 
     it("gzip that ends too early", function()
       assert_fault("decode", "end of the text at byte %d+", "cut_gzip")
+    end)
+
+    it("gzip with something behind it", function()
+      local zipped = gzip.pack('{"jobs":[]}') .. "trash"
+      local head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n"
+      server:script{ { times = 3, steps = { { send = head:format(#zipped) .. zipped } } } }
+      local err = assert_error("connection", "compression", list())
+      assert.equal(1, err.attempts)
     end)
 
     it("an encoding that nobody knows", function()

@@ -447,6 +447,15 @@ describe("list", function()
     assert.equal("Bearer [token]", response.headers["x-echo"])
   end)
 
+  it("reads an answer in chunks, and no trailer as a header", function()
+    server:script{ { steps = { { send = "HTTP/1.1 200 OK\r\nx-a: 1\r\n"
+      .. "transfer-encoding: chunked\r\ntrailer: x-b\r\n\r\nb\r\n{\"jobs\":[]}\r\n0\r\nx-b: 2\r\nx-a: 3\r\n\r\n" } } } }
+    local page, response = client.indexing_jobs.list()
+    assert.same({ jobs = {} }, page)
+    assert.equal("1", response.headers["x-a"])
+    assert.is_nil(response.headers["x-b"])
+  end)
+
   it("reads a folded header as one line", function()
     server:script{ { steps = { { send = "HTTP/1.1 200 OK\r\nx-fold: a\r\n  b\r\nx-next: c\r\n"
       .. "content-length: 11\r\n\r\n{\"jobs\":[]}" } } } }

@@ -414,6 +414,16 @@ describe("retry", function()
       return events, function(event) events[#events + 1] = event end
     end
 
+    it("reports an error even if nothing was sent", function()
+      local events, on_event = recorder()
+      local client = new{ on_event = on_event }
+      client:close()
+      local _, err = client.indexing_jobs.list{ page = 2 }
+      assert.equal("closed", err.kind)
+      assert.same({ { type = "error", method = "GET", attempt = 0, error = err,
+        url = server.url .. "/v2/gen-ai/indexing_jobs?page=2" } }, events)
+    end)
+
     it("reports request, answer, retry with delay and reason, and error", function()
       local events, on_event = recorder()
       local client = new{ max_retries = 1, on_event = on_event }
