@@ -448,8 +448,9 @@ describe("list", function()
   end)
 
   it("reads an answer in chunks, and no trailer as a header", function()
-    server:script{ { steps = { { send = "HTTP/1.1 200 OK\r\nx-a: 1\r\n"
-      .. "transfer-encoding: chunked\r\ntrailer: x-b\r\n\r\nb\r\n{\"jobs\":[]}\r\n0\r\nx-b: 2\r\nx-a: 3\r\n\r\n" } } } }
+    local head = "HTTP/1.1 200 OK\r\nx-a: 1\r\ntransfer-encoding: chunked\r\ntrailer: x-b\r\n\r\n"
+    local body = 'b\r\n{"jobs":[]}\r\n0\r\nx-b: 2\r\nx-a: 3\r\n\r\n'
+    server:script{ { steps = { { send = head .. body } } } }
     local page, response = client.indexing_jobs.list()
     assert.same({ jobs = {} }, page)
     assert.equal("1", response.headers["x-a"])
