@@ -168,6 +168,8 @@ lint: build/static/lua_files.h
 	luacheck --quiet lua spec .luacheckrc
 	clang-format --dry-run -Werror src/*.c src/*.h
 	clang-tidy --quiet src/*.c -- $(C99) -Ibuild/static $(LUA_CFLAGS) $(CURL_CFLAGS) 2>/dev/null
+	for source in src/*.c; do $(CC) $(C99) -O2 -fanalyzer -Werror -Ibuild/static $(LUA_CFLAGS) \
+	  $(CURL_CFLAGS) -c -o /dev/null $$source || exit 1; done
 	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 src
 
 # The specs that use what is loaded in their own process; the others build copies of it.

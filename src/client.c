@@ -522,8 +522,10 @@ static int client_fds(lua_State *L) {
   if (n > room)
     n = room;
   for (i = 0; i < n; i++) { /* all of them first: tables may have a finalizer run, for anything */
+    struct watch *w = find_watch(c, c->polled[i].fd);
     lent[i] = c->polled[i];
-    find_watch(c, lent[i].fd)->lent++;
+    if (w)
+      w->lent++;
   }
   for (i = 0; i < n; i++) {
     short events = lent[i].events;
