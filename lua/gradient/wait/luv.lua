@@ -9,47 +9,45 @@ if not package.loaded.luv and not select(2, coroutine.running()) then
 end
 local uv = require "luv"
 
-local watchers = {} -- by descriptor: { handle, waiters = { [wake] = events } }
+local watchers = {} -- by descriptor
 
-local function wanted_events(watcher)
-  local readable, writable
-  for _, events in pairs(watcher.waiters) do
-    readable = readable or events:find("r", 1, true)
-    writable = writable or events:find("w", 1, true)
-  end
-  return (readable and "r" or "") .. (writable and "w" or "")
-end
-
--- (Re)starts the watcher for all that wait; without any, takes it down.
-local function update(fd, watcher)
-  local events = wanted_events(watcher)
-  if events == "" then
-    watchers[fd] = nil
-    watcher.handle:close()
-    return
-  end
-  watcher.handle:start(events, function()
+local function new_watcher(fd)
+  local watcher = { handle = assert(uv.new_poll(fd)), readers = 0, writers = 0, waiters = {} }
+  function watcher.on_ready(problem)
+    if problem then watcher.events = nil end -- libuv has stopped the handle
     local waiters = {}
     for wake in pairs(watcher.waiters) do waiters[#waiters + 1] = wake end
     for _, wake in ipairs(waiters) do wake() end
-  end)
+  end
+  return watcher
+end
+
+-- Counts a waiter in (1) or out (-1), and polls for what all of them want; without any, no more.
+local function count(fd, watcher, events, step)
+  if events:find("r", 1, true) then watcher.readers = watcher.readers + step end
+  if events:find("w", 1, true) then watcher.writers = watcher.writers + step end
+  local wanted = (watcher.readers > 0 and "r" or "") .. (watcher.writers > 0 and "w" or "")
+  if wanted == "" then
+    watchers[fd] = nil
+    watcher.handle:close()
+  elseif wanted ~= watcher.events then
+    watcher.events = wanted
+    watcher.handle:start(wanted, watcher.on_ready)
+  end
 end
 
 local function watch(want, wake)
-  local watcher = watchers[want.fd]
-  if not watcher then
-    watcher = { handle = assert(uv.new_poll(want.fd)), waiters = {} }
-    watchers[want.fd] = watcher
-  end
+  local watcher = watchers[want.fd] or new_watcher(want.fd)
+  watchers[want.fd] = watcher
   watcher.waiters[wake] = want.events
-  update(want.fd, watcher)
+  count(want.fd, watcher, want.events, 1)
 end
 
 local function unwatch(want, wake)
   local watcher = watchers[want.fd]
   if watcher and watcher.waiters[wake] then
     watcher.waiters[wake] = nil
-    update(want.fd, watcher)
+    count(want.fd, watcher, want.events, -1)
   end
 end
 
