@@ -191,10 +191,11 @@ sanitized-specs: build/sanitized/gradient/core.so build/sanitized/lua
 soak: all build/sanitized/gradient/core.so build/sanitized/lua
 	$(call install_packages,$(TEST_PACKAGES))
 	@echo "== soak =="
-	@$(BUILT) $(LUA) spec/support/soak.lua 100000
+	@$(BUILT) MALLOC_TRIM_THRESHOLD_=0 MALLOC_MMAP_THRESHOLD_=32768 \
+	  $(LUA) spec/support/soak.lua 100000
 	@echo "== soak under the sanitizers =="
 	@$(BUILT) LUA_CPATH='build/sanitized/?.so;;' ASAN_OPTIONS=quarantine_size_mb=1 \
-	  build/sanitized/lua spec/support/soak.lua 10000
+	  build/sanitized/lua spec/support/soak.lua 10000 4096 # the sanitizer keeps what is freed
 
 # Decodes with every allocation failing once, in a program of its own.
 build/sanitized/torture_decode: spec/support/torture_decode.c src/json.c src/json.h Makefile
@@ -224,7 +225,7 @@ fuzz:
 
 # Figures against peers, as ratios within one run; the SDK comes from npm, into build/.
 bench:
-	$(call install_packages,$(DEMO_PACKAGES) nginx curl $(if $(shell command -v node),,nodejs npm))
+	$(call install_packages,$(DEMO_PACKAGES) lua-luv nginx curl $(if $(shell command -v node),,nodejs npm))
 	@$(MAKE) --no-print-directory -s all build/bench/decode_floor.so build/bench/node_modules
 	@$(BUILT) $(LUA) -e 'require("spec.bench.report").heading()'
 	@status=0; for part in decode transfer; do \
