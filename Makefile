@@ -74,7 +74,7 @@ build/sanitized/gradient/core.so: $(SOURCES) $(HEADERS) Makefile
 	$(CC) $(C99) $(WARNINGS) -fvisibility=hidden $(SANITIZE) $(LUA_CFLAGS) $(CURL_CFLAGS) -shared \
 	  -o $@ $(SOURCES) $(CURL_LIBS) -lpthread -ldl
 
-build/sanitized/lua: spec/support/sanitized_lua.c Makefile
+build/sanitized/lua: spec/tools/sanitized_lua.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(C99) $(WARNINGS) $(SANITIZE) $(LUA_CFLAGS) -o $@ $< -Wl,-E \
 	  $(shell pkg-config --libs lua$(LUA_VERSION))
@@ -154,7 +154,7 @@ endef
 demo:
 	$(call install_packages,$(DEMO_PACKAGES))
 	@$(MAKE) --no-print-directory -s all
-	@$(BUILT) $(LUA) spec/support/demo.lua
+	@$(BUILT) $(LUA) spec/server/demo.lua
 
 test:
 	$(call install_packages,$(TEST_PACKAGES))
@@ -192,28 +192,28 @@ soak: all build/sanitized/gradient/core.so build/sanitized/lua
 	$(call install_packages,$(TEST_PACKAGES))
 	@echo "== soak =="
 	@$(BUILT) MALLOC_TRIM_THRESHOLD_=0 MALLOC_MMAP_THRESHOLD_=32768 \
-	  $(LUA) spec/support/soak.lua 100000
+	  $(LUA) spec/fuzz/soak.lua 100000
 	@echo "== soak under the sanitizers =="
 	@$(BUILT) LUA_CPATH='build/sanitized/?.so;;' ASAN_OPTIONS=quarantine_size_mb=1 \
-	  build/sanitized/lua spec/support/soak.lua 10000 4096 # the sanitizer keeps what is freed
+	  build/sanitized/lua spec/fuzz/soak.lua 10000 4096 # the sanitizer keeps what is freed
 
 # Decodes with every allocation failing once, in a program of its own.
-build/sanitized/torture_decode: spec/support/torture_decode.c src/json.c src/json.h Makefile
+build/sanitized/torture_decode: spec/fuzz/torture_decode.c src/json.c src/json.h Makefile
 	@mkdir -p $(@D)
-	$(CC) $(C99) $(WARNINGS) $(SANITIZE) -Isrc $(LUA_CFLAGS) -o $@ spec/support/torture_decode.c \
+	$(CC) $(C99) $(WARNINGS) $(SANITIZE) -Isrc $(LUA_CFLAGS) -o $@ spec/fuzz/torture_decode.c \
 	  src/json.c $(shell pkg-config --libs lua$(LUA_VERSION))
 
 torture: build/sanitized/torture_decode
 	@echo "== decoding while allocations fail =="
 	@build/sanitized/torture_decode
 
-# Finds new inputs for SECONDS, from those in spec/support/fuzz_corpus on.
+# Finds new inputs for SECONDS, from those in spec/fuzz/corpus on.
 SECONDS ?= 60
 
-build/fuzz/fuzz_json: spec/support/fuzz_json.c src/json.c src/json.h Makefile
+build/fuzz/fuzz_json: spec/fuzz/fuzz_json.c src/json.c src/json.h Makefile
 	@mkdir -p $(@D)/corpus
 	clang $(C99) -O2 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Isrc \
-	  $(LUA_CFLAGS) -o $@ spec/support/fuzz_json.c src/json.c \
+	  $(LUA_CFLAGS) -o $@ spec/fuzz/fuzz_json.c src/json.c \
 	  $(shell pkg-config --libs lua$(LUA_VERSION))
 
 fuzz:
@@ -221,7 +221,7 @@ fuzz:
 	@$(MAKE) --no-print-directory build/fuzz/fuzz_json
 	@echo "== fuzzing the decoder for $(SECONDS) seconds =="
 	@cd build/fuzz && { ./fuzz_json -max_total_time=$(SECONDS) -max_len=512 -print_final_stats=1 \
-	  corpus ../../spec/support/fuzz_corpus >log 2>&1 || { cat log; exit 1; }; grep '^stat::' log; }
+	  corpus ../../spec/fuzz/corpus >log 2>&1 || { cat log; exit 1; }; grep '^stat::' log; }
 
 # Figures against peers, as ratios within one run; the SDK comes from npm, into build/.
 bench:
@@ -253,18 +253,18 @@ build/coverage/gradient/core.so: $(SOURCES) $(HEADERS) Makefile
 coverage:
 	$(call install_packages,$(TEST_PACKAGES))
 	@$(MAKE) --no-print-directory -s build/coverage/gradient/core.so
-	@$(MAKE) --no-print-directory -s -f spec/support/hosts.mk \
+	@$(MAKE) --no-print-directory -s -f spec/hosts/hosts.mk \
 	  build/hosts/gcov/host_torture build/hosts/gcov/host_fork
 	@rm -rf build/coverage/lines build/coverage/*.gcda build/hosts/gcov/*.gcda
 	@mkdir build/coverage/lines
 	@$(BUILT) LINE_HOOK=$(CURDIR)/build/coverage/lines \
-	  LUA_INIT_5_4=@$(CURDIR)/spec/support/line_hook.lua \
+	  LUA_INIT_5_4=@$(CURDIR)/spec/tools/line_hook.lua \
 	  $(BUSTED) --cpath='build/coverage/?.so' $(IN_PROCESS)
-	@$(BUILT) $(LUA) spec/support/coverage.lua
+	@$(BUILT) $(LUA) spec/tools/coverage.lua
 
 other-luas:
 	$(call install_packages,$(TEST_PACKAGES))
-	@$(BUILT) $(LUA) spec/support/other_luas.lua
+	@$(BUILT) $(LUA) spec/tools/other_luas.lua
 
 valgrind: all
 	@echo "== specs under valgrind =="

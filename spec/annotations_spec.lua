@@ -1,6 +1,6 @@
 --- The LuaCATS annotations: what an editor is told is what the code takes and the API sends.
 
-local annotations = require "spec.support.annotations"
+local annotations = require "spec.tools.annotations"
 local errors = require "gradient.errors"
 local fixture = require "spec.support.fixture"
 local gradient = require "gradient"

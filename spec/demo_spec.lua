@@ -6,7 +6,7 @@ local program = require "spec.support.program"
 -- `make demo LIVE=1`, with the local server in the place of the real API.
 local function run_live(environment)
   environment.LIVE = "1"
-  return program.run([[dofile "spec/support/demo.lua"]], environment)
+  return program.run([[dofile "spec/server/demo.lua"]], environment)
 end
 
 describe("the demo with LIVE=1", function()

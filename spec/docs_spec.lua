@@ -1,6 +1,6 @@
 --- `make docs`: the reference is made without a warning, and has all that is public in it.
 
-local annotations = require "spec.support.annotations"
+local annotations = require "spec.tools.annotations"
 local gradient = require "gradient"
 local shell = require "spec.support.shell"
 

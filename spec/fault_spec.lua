@@ -2,7 +2,7 @@
 
 local api = require "spec.support.api"
 local fixture = require "spec.support.fixture"
-local gzip = require "spec.support.gzip"
+local gzip = require "spec.server.gzip"
 local nginx = require "spec.support.nginx"
 local tls = require "spec.support.tls"
 

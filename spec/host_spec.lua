@@ -1,4 +1,4 @@
---- Programs that embed the module, and what they do to it: C hosts (spec/support/host_*.c) under
+--- Programs that embed the module, and what they do to it: C hosts (spec/hosts/host_*.c) under
 --- the sanitizers and valgrind, scripts that are interrupted, and a thousand lists in a row.
 
 local apis = require "spec.support.api"
@@ -15,7 +15,7 @@ local environment = "env LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/
   .. " DIGITALOCEAN_ACCESS_TOKEN=test-token "
 
 local function build(what)
-  shell.must("make -s -j4 -f spec/support/hosts.mk %s", what)
+  shell.must("make -s -j4 -f spec/hosts/hosts.mk %s", what)
 end
 
 -- A host to its end; returns what it printed.

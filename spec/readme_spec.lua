@@ -3,7 +3,7 @@
 local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 local errors = require "gradient.errors"
-local markdown = require "spec.support.markdown"
+local markdown = require "spec.tools.markdown"
 local new_directory = require("spec.support.process").new_directory
 local program = require "spec.support.program"
 local shell = require "spec.support.shell"
@@ -144,7 +144,7 @@ describe("README.md", function()
         local work = new_directory()
         shell.must("make -s static")
         shell.must("%s -o %s/host",
-          fill(block.text:gsub("\n$", ""), "host.c", "spec/support/host_static.c"), work)
+          fill(block.text:gsub("\n$", ""), "host.c", "spec/hosts/host_static.c"), work)
         assert.equal(gradient._VERSION .. "\n",
           shell.must("cd / && %s/host 'print(require(\"gradient\")._VERSION)'", work))
         shell.must("rm -rf %s", work)
@@ -251,10 +251,10 @@ describe("README.md", function()
   -- An excerpt of a C program that other specs compile and run; its indentation may differ.
   local function must_be_excerpt(block)
     local excerpt = block.text:gsub("\n +", "\n"):gsub("^ +", "")
-    for path in shell.must("ls spec/support/host_*.c"):gmatch("%S+") do
+    for path in shell.must("ls spec/hosts/host_*.c"):gmatch("%S+") do
       if shell.read(path):gsub("\n +", "\n"):find(excerpt, 1, true) then return end
     end
-    error("no program in spec/support has these lines:\n" .. block.text)
+    error("no program in spec/hosts has these lines:\n" .. block.text)
   end
 
   for _, candidate in ipairs(sections) do

@@ -14,7 +14,7 @@ describe("the static library", function()
     host = work .. "/host"
     must("make static")
     must("gcc -std=c99 -Wall -Wextra -Werror $(pkg-config --cflags lua5.4) -o %s"
-      .. " spec/support/host_static.c build/static/libgradient.a"
+      .. " spec/hosts/host_static.c build/static/libgradient.a"
       .. " $(pkg-config --libs lua5.4 libcurl) -lpthread -ldl", host)
   end)
 

@@ -59,14 +59,14 @@
 --   local nowhere <close> = M.unreachable()   connections to nowhere.url are never established
 
 local socket = require("socket")
-local faults = require("spec.support.faults")
-local json = require("spec.support.json")
+local faults = require("spec.server.faults")
+local json = require("spec.server.json")
 local process = require("spec.support.process")
 
 local CONTROL_TIMEOUT = 10
 local TOKEN = "test-token"
 
-local server = debug.getinfo(1, "S").source:match("^@(.*)api%.lua$") .. "server.lua"
+local server = debug.getinfo(1, "S").source:match("^@(.*)support/api%.lua$") .. "server/server.lua"
 
 local api_methods = {}
 

@@ -1,6 +1,6 @@
 --- A local stand-in for the API, for specs, demo and benchmarks: a process of its own on loopback.
 --
---   lua5.4 spec/support/server.lua [options]
+--   lua5.4 spec/server/server.lua [options]
 --
 --   --port N             port to listen on; 0, the default, takes a free one
 --   --ready FILE         writes the base URL to this file or FIFO, instead of to standard output
@@ -17,7 +17,7 @@
 -- nowhere; all others are API requests: counted, logged, matched against the script of faults, and
 -- then answered by endpoints.lua.
 
-local directory = arg[0]:match("^(.*)spec/support/[^/]*$") or "./"
+local directory = arg[0]:match("^(.*)spec/server/[^/]*$") or "./"
 package.path = directory .. "?.lua;" .. package.path
 
 local cqueues = require("cqueues")
@@ -25,13 +25,13 @@ local errno = require("cqueues.errno")
 local signal = require("cqueues.signal")
 local socket = require("cqueues.socket")
 local luasocket = require("socket")
-local control = require("spec.support.control")
-local endpoints = require("spec.support.endpoints")
-local gzip = require("spec.support.gzip")
-local json = require("spec.support.json")
-local script = require("spec.support.script")
-local states = require("spec.support.state")
-local wire = require("spec.support.wire")
+local control = require("spec.server.control")
+local endpoints = require("spec.server.endpoints")
+local gzip = require("spec.server.gzip")
+local json = require("spec.server.json")
+local script = require("spec.server.script")
+local states = require("spec.server.state")
+local wire = require("spec.server.wire")
 
 local CHUNK = -65536 -- "at most so many bytes"
 local MAX_HEAD = 1 << 20
@@ -278,7 +278,7 @@ local function handle(state, connection, request)
   local ok, goes_on, gone = xpcall(serve_request, debug.traceback, state, connection, request)
   state:finish(request, gone)
   if not ok then
-    io.stderr:write("spec/support/server.lua: ", tostring(goes_on), "\n")
+    io.stderr:write("spec/server/server.lua: ", tostring(goes_on), "\n")
     return false
   end
   return goes_on
@@ -356,7 +356,7 @@ local SETTINGS = { "jobs", "latency", "duration", "base-path", "public-url" }
 local OTHERS = { port = true, ready = true, token = true, settings = true }
 
 local function fail(message)
-  io.stderr:write("spec/support/server.lua: ", message, "\n")
+  io.stderr:write("spec/server/server.lua: ", message, "\n")
   os.exit(1)
 end
 
@@ -444,7 +444,7 @@ end
 local function run(loop)
   local errors = 0
   for message in loop:errors() do
-    io.stderr:write("spec/support/server.lua: ", tostring(message), "\n")
+    io.stderr:write("spec/server/server.lua: ", tostring(message), "\n")
     errors = errors + 1
     if errors > LAST_LOOP_ERROR then
       os.exit(1)

@@ -114,7 +114,7 @@ local function try(apt, package, version)
   local checkout = build_core(sources, number)
   local runner, cpath = "/usr/bin/busted", must("env -i lua5.4 -e 'print(package.cpath)'")
   if number ~= "5.4" then -- C modules of 5.4 are of no use to it
-    runner, cpath = "spec/support/plain_busted.lua", sources .. "/modules/?.so"
+    runner, cpath = "spec/tools/plain_busted.lua", sources .. "/modules/?.so"
     build_module(apt, sources, "lua-cjson", "cjson.so", "lua_cjson.c strbuf.c fpconv.c")
     build_module(apt, sources, "luasocket", "socket/core.so", "$(ls src/*.c"
       .. " | grep -v -e mime -e serial -e unix -e wsocket)")

@@ -3,8 +3,8 @@
 local cqueues = require("cqueues")
 local condition = require("cqueues.condition")
 local socket = require("socket")
-local jobs = require("spec.support.jobs")
-local wire = require("spec.support.wire")
+local jobs = require("spec.server.jobs")
+local wire = require("spec.server.wire")
 
 -- Settings and their defaults; false stands for "none".
 local DEFAULTS = {

@@ -1,7 +1,7 @@
 --- `make soak`: lists again and again from a server with a mixture of faults, and tells whether
 --- memory and descriptors stay flat after the first thousand requests.
 --
---   lua5.4 spec/support/soak.lua [REQUESTS [KILOBYTES]]
+--   lua5.4 spec/fuzz/soak.lua [REQUESTS [KILOBYTES]]
 --
 -- 100,000 requests by default, and 1,024 KiB that may come on top of what there was after the first
 -- thousand. `make soak` has malloc give back at once what is freed, so that only what is held

@@ -4,7 +4,7 @@
 -- that breaks an answer off takes `finish`: "close" (the default), "reset" or "hang". Further
 -- options stand in the comment of each fault.
 
-local gzip = require("spec.support.gzip")
+local gzip = require("spec.server.gzip")
 
 local LIST = '{"jobs":[],"meta":{"page":1,"pages":1,"total":0}}'
 local HTML = "<!DOCTYPE html>\n<html><head><title>%s</title></head>"

@@ -1,4 +1,4 @@
-# Builds the host programs of spec/host_spec.lua: make -f spec/support/hosts.mk [TARGET…]
+# Builds the host programs of spec/host_spec.lua: make -f spec/hosts/hosts.mk [TARGET…]
 #
 # The core is compiled into those that run under a sanitizer; others load build/gradient/core.so.
 
@@ -24,7 +24,7 @@ libraries = $(LUA_LIBS) $(CURL_LIBS) -lm -lpthread -ldl
 all: $(addprefix $(OUT)/,asan/host_torture asan/host_close asan/host_fork tsan/host_threads \
   plain/host_close plain/host_embed slow_names.so)
 
-$(OUT)/slow_names.so: spec/support/slow_names.c
+$(OUT)/slow_names.so: spec/hosts/slow_names.c
 	@mkdir -p $(@D)
 	$(CC) $(C99) $(WARNINGS) -fPIC -shared -o $@ $<
 
@@ -37,9 +37,13 @@ $(OUT)/$(1)/%.o: src/%.c $(wildcard src/*.h)
 	@mkdir -p $$(@D)
 	$(call compile,$(1)) -c -o $$@ $$<
 
-$(OUT)/$(1)/%.o: spec/support/%.c spec/support/host.h
+$(OUT)/$(1)/%.o: spec/hosts/%.c spec/hosts/host.h
 	@mkdir -p $$(@D)
 	$(call compile,$(1)) -c -o $$@ $$<
+
+$(OUT)/$(1)/%.o: spec/fuzz/%.c spec/hosts/host.h
+	@mkdir -p $$(@D)
+	$(call compile,$(1)) -Ispec/hosts -c -o $$@ $$<
 
 $(OUT)/$(1)/host_%: $(OUT)/$(1)/host_%.o $(if $(filter plain,$(1)),,$(CORE:%=$(OUT)/$(1)/%.o))
 	$(CC) $(CFLAGS_$(1)) $$(LDFLAGS) -o $$@ $$^ $(libraries)

@@ -1,9 +1,9 @@
 --- The server's remote control: POST /_control/NAME with a JSON object, answered with JSON.
 
-local faults = require("spec.support.faults")
-local jobs = require("spec.support.jobs")
-local json = require("spec.support.json")
-local script = require("spec.support.script")
+local faults = require("spec.server.faults")
+local jobs = require("spec.server.jobs")
+local json = require("spec.server.json")
+local script = require("spec.server.script")
 
 local operations = {}
 

@@ -6,7 +6,7 @@
 -- the same kind of record: when the job was created, how long it waits and runs, and how it ends.
 -- What the API says about it is computed from the record and the clock.
 
-local encode = require("spec.support.json").encode
+local encode = require("spec.server.json").encode
 
 local format, concat = string.format, table.concat
 local floor, max, min = math.floor, math.max, math.min

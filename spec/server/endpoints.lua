@@ -1,7 +1,7 @@
 --- The operations of the API on indexing jobs: a request in, status and JSON out.
 
-local json = require("spec.support.json")
-local wire = require("spec.support.wire")
+local json = require("spec.server.json")
+local wire = require("spec.server.wire")
 
 local format = string.format
 
