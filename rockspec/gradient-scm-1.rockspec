@@ -48,6 +48,7 @@ build = {
     ["gradient.enums"] = "lua/gradient/enums.lua",
     ["gradient.errors"] = "lua/gradient/errors.lua",
     ["gradient.indexing_jobs"] = "lua/gradient/indexing_jobs.lua",
+    ["gradient.job"] = "lua/gradient/job.lua",
     ["gradient.paginator"] = "lua/gradient/paginator.lua",
     ["gradient.resource"] = "lua/gradient/resource.lua",
     ["gradient.retry"] = "lua/gradient/retry.lua",

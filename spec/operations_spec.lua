@@ -583,15 +583,4 @@ describe("enumerations", function()
       assert.same(expected, gradient[enum])
     end
   end)
-
-  it("decide with is_finished: four phases are the end", function()
-    local final = { SUCCEEDED = true, FAILED = true, ERROR = true, CANCELLED = true }
-    for name, phase in pairs(gradient.phase) do
-      assert.equal(final[name] or false, gradient.is_finished{ phase = phase }, name)
-    end
-    for _, job in ipairs{ {}, { phase = "SUCCEEDED" }, { phase = "BATCH_JOB_PHASE_COMPLETED" },
-      { phase = gradient.null }, { status = gradient.status.COMPLETED } } do
-      assert.is_false(gradient.is_finished(job))
-    end
-  end)
 end)

@@ -2,8 +2,8 @@
 
 local check = require "gradient.check"
 local core = require "gradient.core"
-local enums = require "gradient.enums"
 local errors = require "gradient.errors"
+local jobs = require "gradient.job"
 local resource = require "gradient.resource"
 
 local default_poll_interval = 5
@@ -17,11 +17,10 @@ local setting_kinds = {
   poll_interval = check.seconds, timeout = check.seconds, on_progress = check.callable,
 }
 
-local function failed(answer, response)
-  local job = answer.job
+local function failed(uuid, job, response)
   return nil, errors.new{
     kind = "job_failed", job = job, attempts = response.attempts,
-    message = ("indexing job %s ended with %s"):format(job.uuid, job.phase),
+    message = ("indexing job %s ended with %s"):format(uuid, job.phase or job.status or "failure"),
   }
 end
 
@@ -51,8 +50,9 @@ return function(operations, get_client)
       if answer then
         job = answer.job
         if settings.on_progress then settings.on_progress(job) end
-        if job.phase == enums.phase.SUCCEEDED then return answer, response end
-        if enums.is_finished(job) then return failed(answer, response) end
+        local outcome = jobs.outcome(job)
+        if jobs.is_success(outcome) then return answer, response end
+        if outcome then return failed(uuid, job, response) end
       end
       if not is_late then
         local interval = settings.poll_interval or default_poll_interval

@@ -28,8 +28,6 @@
 ---| "DATA_SOURCE_STATUS_FAILED"
 ---| "DATA_SOURCE_STATUS_CANCELLED"
 
-local check = require "gradient.check"
-
 local enums = {}
 
 -- The names behind a prefix, written out so that an editor finds them.
@@ -63,18 +61,5 @@ enums.data_source_status = {
   FAILED = "DATA_SOURCE_STATUS_FAILED",
   CANCELLED = "DATA_SOURCE_STATUS_CANCELLED",
 }
-
-local final = {
-  [enums.phase.SUCCEEDED] = true, [enums.phase.FAILED] = true,
-  [enums.phase.ERROR] = true, [enums.phase.CANCELLED] = true,
-}
-
---- Is this job over, one way or another? A phase that is not known counts as not over.
----@param job gradient.job
----@return boolean
-function enums.is_finished(job)
-  check.value("the job", job, check.table, 2)
-  return final[job.phase] == true
-end
 
 return enums

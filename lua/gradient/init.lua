@@ -4,6 +4,7 @@ local client = require "gradient.client"
 local core = require "gradient.core"
 local enums = require "gradient.enums"
 local indexing_jobs = require "gradient.indexing_jobs"
+local job = require "gradient.job"
 local resource = require "gradient.resource"
 local timestamp = require "gradient.timestamp"
 
@@ -18,7 +19,9 @@ local gradient = {
   phase = enums.phase,
   status = enums.status,
   data_source_status = enums.data_source_status,
-  is_finished = enums.is_finished,
+  is_finished = job.is_finished,
+  outcome = job.outcome,
+  progress = job.progress,
   timestamp = timestamp,
 }
 

@@ -15,6 +15,38 @@ local gradient = {}
 ---@return string? message  when it is none
 function gradient.timestamp(text) end
 
+--- Is this job over, one way or another? A job in a phase that is not known is over when it has a
+--- final status, or a time at which it finished.
+---@param job gradient.job
+---@return boolean
+function gradient.is_finished(job) end
+
+--- How a job ended. "partial": it succeeded, but some files were not indexed. "no_changes": it
+--- succeeded, and there was nothing to index.
+---@param job gradient.job
+---@return gradient.outcome? outcome  nil while the job is not over
+function gradient.outcome(job) end
+
+---@alias gradient.outcome
+---| "succeeded"
+---| "partial"
+---| "no_changes"
+---| "failed"
+---| "cancelled"
+
+--- How far a job is.
+---@param job gradient.job
+---@return gradient.progress
+function gradient.progress(job) end
+
+---@class gradient.progress
+---@field done number  an integer, unless it is too large for one
+---@field total? number  nil as long as it is not known
+---@field unit "files"|"bytes"|"data sources"  the first of these in which the job counts
+
+--- The server leaves out what is zero, false, empty or not known yet: a job that has just been
+--- started has no counts at all. gradient.progress and gradient.outcome know what that means. A
+--- time that was never set may come as 0001-01-01T00:00:00Z.
 ---@class gradient.job
 ---@field uuid? string
 ---@field knowledge_base_uuid? string
@@ -158,6 +190,6 @@ function indexing_jobs.list_by_knowledge_base(uuid, options) end
 ---@param uuid string
 ---@param settings? gradient.completion_settings
 ---@param options? gradient.call_options
----@return { job: gradient.job }? answer  when its phase is SUCCEEDED
+---@return { job: gradient.job }? answer  when it succeeded, also partially or without changes
 ---@return gradient.response|gradient.error response
 function indexing_jobs.wait_for_completion(uuid, settings, options) end

@@ -1,8 +1,8 @@
 --- A live view of jobs: one line for each, until all are over.
 
 local core = require "gradient.core"
-local enums = require "gradient.enums"
 local format = require "gradient.cli.format"
+local job_rules = require "gradient.job"
 local jobs = require "gradient.cli.jobs"
 local rows = require "gradient.cli.rows"
 
@@ -11,20 +11,10 @@ local watch = {}
 local per_page = 200 -- the most that one request can bring
 local tick = 1 -- seconds after which a terminal shows the passing of time
 
-local known_phase = {}
-for _, phase in pairs(enums.phase) do known_phase[phase] = true end
-
-local good_status = {
-  [enums.status.COMPLETED] = true, [enums.status.NO_CHANGES] = true, [enums.status.PARTIAL] = true,
-}
-
--- How a job ended: well (true) or not (false); nil while it is not over. A phase that nobody knows
--- would keep a watcher forever: there, the date of the end and the status count.
+-- How a job ended: well (true) or not (false); nil while it is not over.
 local function outcome(job)
-  if job.phase == enums.phase.SUCCEEDED then return true end
-  if enums.is_finished(job) then return false end
-  if known_phase[job.phase] or type(job.finished_at) ~= "string" then return nil end
-  return good_status[job.status] or false
+  local ended = job_rules.outcome(job)
+  return ended and job_rules.is_success(ended)
 end
 
 ---@class gradient.cli.watched
