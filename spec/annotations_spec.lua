@@ -99,15 +99,23 @@ describe("the annotations", function()
   end)
 
   it("have every option, parameter and setting", function()
-    local jobs, wrong = gradient.indexing_jobs, { nonsense = true }
+    local jobs, bases = gradient.indexing_jobs, gradient.knowledge_bases
+    local wrong = { nonsense = true }
     assert.same(allowed(gradient.client, wrong), annotated "gradient.options")
     assert.same(allowed(jobs.list, {}, wrong), annotated "gradient.call_options")
     assert.same(allowed(jobs.each, {}, wrong), annotated "gradient.iteration_options")
     assert.same(allowed(jobs.list, wrong), annotated "gradient.list_params")
     assert.same(allowed(jobs.each, wrong), annotated "gradient.each_params")
     assert.same(allowed(jobs.create, wrong), annotated "gradient.create_params")
+    assert.same(allowed(jobs.start, wrong), annotated "gradient.create_params")
     assert.same(allowed(jobs.wait_for_completion, "uuid", wrong),
-      annotated "gradient.completion_settings")
+      annotated "gradient.poll_settings")
+    assert.same(allowed(bases.wait_for_database, "uuid", wrong),
+      annotated "gradient.poll_settings")
+    assert.same(allowed(bases.list, wrong), annotated "gradient.list_params")
+    assert.same(allowed(bases.data_sources.each, "uuid", wrong), annotated "gradient.list_params")
+    assert.same(allowed(gradient.scheduled_indexing.create, wrong),
+      annotated "gradient.schedule_params")
   end)
 
   it("have every value of the enumerations, by its name", function()
@@ -115,6 +123,7 @@ describe("the annotations", function()
       { "gradient.job_phase", gradient.phase, "^BATCH_JOB_PHASE_" },
       { "gradient.job_status", gradient.status, "^INDEX_JOB_STATUS_" },
       { "gradient.data_source_status", gradient.data_source_status, "^DATA_SOURCE_STATUS_" },
+      { "gradient.database_status", gradient.database_status, "^" },
     } do
       local alias, enum, prefix = table.unpack(case)
       local values = {}
@@ -151,6 +160,17 @@ describe("the annotations", function()
       knowledge_base_uuid = server:knowledge_bases()[1],
     }).job
     see_error(select(2, client.indexing_jobs.wait_for_completion(job.uuid)))
+    see_response(select(2, assert(client.indexing_jobs.start{
+      knowledge_base_uuid = server:knowledge_bases()[2],
+    })))
+
+    local bases, twin = client.knowledge_bases, '{"uuid":"%s","name":"twin"}'
+    local twins = ('{"knowledge_bases":[%s,%s]}'):format(twin:format "1", twin:format "2")
+    server:script{ { status = 200, body = twins }, { status = 200, body = twins }, { status = 200,
+      body = '{"knowledge_base":{"uuid":"x"},"database_status":"UNHEALTHY"}' } }
+    see_error(select(2, bases.find "twins"))
+    see_error(select(2, bases.find "twin"))
+    see_error(select(2, bases.wait_for_database "x"))
 
     local types = {}
     for _, event in ipairs(events) do
@@ -170,14 +190,25 @@ describe("the annotations", function()
   it("have every operation, with the parameters in their order", function()
     local operations = {}
     for _, definition in ipairs(found.functions) do
-      local operation = definition.name:match("^indexing_jobs%.(.*)$")
-      if operation then
-        operations[operation] = true
+      local owner, operation = definition.name:match("^([%w_]+)%.(.*)$")
+      if definition.path:find("types%.lua$") and owner ~= "gradient" then
+        operations[owner] = operations[owner] or {}
+        operations[owner][operation] = true
         assert.same(definition.parameters, definition.described)
         assert.truthy(definition.results[1])
       end
     end
-    assert.same(names_of(gradient.indexing_jobs), names_of(operations))
+    for owner, bound in pairs{
+      indexing_jobs = gradient.indexing_jobs, knowledge_bases = gradient.knowledge_bases,
+      data_sources = gradient.knowledge_bases.data_sources,
+      scheduled_indexing = gradient.scheduled_indexing,
+    } do
+      local functions = {}
+      for name, value in pairs(bound) do
+        if type(value) == "function" then functions[name] = true end
+      end
+      assert.same(names_of(functions), names_of(operations[owner]))
+    end
   end)
 
   it("name only parameters and types that there are", function()

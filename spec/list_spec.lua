@@ -347,7 +347,8 @@ describe("list", function()
 
     it("for what is no option of a call", function()
       local raises = misuse.raises
-      local allowed = "(expected connect_timeout, headers, max_retries, query, timeout)"
+      local allowed = "(expected connect_timeout, headers, max_retries, query, timeout,"
+        .. " total_timeout)"
       raises(function() jobs.list({}, { token = "x" }) end, "unknown option 'token' " .. allowed)
       raises(function() jobs.list({}, { prefetch = 1 }) end,
         "unknown option 'prefetch' " .. allowed)

@@ -1,5 +1,6 @@
 --- The other operations on jobs, enumerations, timestamps, and waiting for the end of a job.
 
+local answers = require "spec.support.answers"
 local cjson = require "cjson"
 local core = require "gradient.core"
 local cqueues = require "cqueues"
@@ -113,7 +114,7 @@ describe("operations on jobs", function()
         if name ~= "wait_for_completion" then
           local f = jobs[name]
           misuse.raises(function() f("x", { retries = 1 }) end, "unknown option 'retries'"
-            .. " (expected connect_timeout, headers, max_retries, query, timeout)")
+            .. " (expected connect_timeout, headers, max_retries, query, timeout, total_timeout)")
         end
       end
       assert.equal(0, #server:requests())
@@ -194,6 +195,80 @@ describe("operations on jobs", function()
       local _, err = jobs.create{ knowledge_base_uuid = base }
       assert.equal("server", err.kind)
       assert.equal(1, #server:requests())
+    end)
+  end)
+
+  describe("start", function()
+    local base = answers.uuid "knowledge_base"
+    local busy = { message = "the knowledge base already has an indexing job running" }
+
+    it("starts a job as create does", function()
+      local answer, response = jobs.start({
+        knowledge_base_uuid = base, data_source_uuids = { "one" },
+      }, { headers = { ["x-one"] = "1" } })
+      assert.equal(base, answer.job.knowledge_base_uuid)
+      assert.is_false(response.attached)
+      local sent = server:requests()
+      assert.equal(1, #sent)
+      assert.equal("POST", sent[1].method)
+      assert.equal("1", sent[1].headers["x-one"])
+      assert.same({ knowledge_base_uuid = base, data_source_uuids = { "one" } },
+        cjson.decode(sent[1].body))
+    end)
+
+    for _, status in ipairs{ 400, 409, 422 } do
+      it("joins the job under way when it is refused with " .. status, function()
+        server:script{ { status = status, body = cjson.encode(busy) } }
+        answers.serve(server, "list")
+        local answer, response = jobs.start({ knowledge_base_uuid = base },
+          { headers = { ["x-one"] = "1" } })
+        assert.equal(cjson.decode(answers.text "list").jobs[1].uuid, answer.job.uuid)
+        assert.is_false(gradient.is_finished(answer.job))
+        assert.is_true(response.attached)
+        assert.equal(200, response.status)
+        local sent = server:last_request()
+        assert.equal("GET", sent.method)
+        assert.equal("/v2/gen-ai/knowledge_bases/" .. base .. "/indexing_jobs", sent.target)
+        assert.equal("1", sent.headers["x-one"])
+      end)
+
+      it("returns the refusal with " .. status .. " when no job is under way", function()
+        for _, list in ipairs{ "{}", '{"jobs":[{"phase":"BATCH_JOB_PHASE_FAILED"}]}',
+          '{"jobs":[' .. answers.text("unknown_phase"):match('^{"job":(.*)}%s*$') .. "]}" } do
+          server:script{ { status = status, body = '{"message":"quota exceeded"}' },
+            { status = 200, body = list } }
+          local answer, err = jobs.start{ knowledge_base_uuid = base }
+          assert.is_nil(answer)
+          assert.equal(status, err.status)
+          assert.equal("quota exceeded", err.message)
+        end
+      end)
+    end
+
+    it("returns the refusal when nobody can tell whether there is one", function()
+      server:script{ { status = 422, body = cjson.encode(busy) }, { status = 403 } }
+      local answer, err = jobs.start{ knowledge_base_uuid = base }
+      assert.is_nil(answer)
+      assert.equal("unprocessable_entity", err.kind)
+    end)
+
+    it("does not look further for any other error", function()
+      for _, status in ipairs{ 401, 403, 404, 500, 503 } do
+        server:script{ { status = status } }
+        local answer, err = jobs.start{ knowledge_base_uuid = base }
+        assert.is_nil(answer)
+        assert.equal(status, err.status)
+      end
+      assert.equal(5, #server:requests())
+    end)
+
+    it("raises at the caller's line for what create does not take", function()
+      misuse.raises(function() jobs.start{} end, "parameter 'knowledge_base_uuid' is required")
+      misuse.raises(function() jobs.start{ kb = base } end, "unknown parameter 'kb'"
+        .. " (expected data_source_uuids, knowledge_base_uuid)")
+      misuse.raises(function() jobs.start({ knowledge_base_uuid = base }, { retries = 1 }) end,
+        "unknown option 'retries' (expected connect_timeout, headers, max_retries, query, timeout,"
+        .. " total_timeout)")
     end)
   end)
 
@@ -443,7 +518,7 @@ describe("operations on jobs", function()
       misuse.raises(function() f("x", { on_progress = "x" }) end,
         "setting 'on_progress' must be a function, not a string")
       misuse.raises(function() f("x", nil, { retries = 1 }) end, "unknown option 'retries'"
-        .. " (expected connect_timeout, headers, max_retries, query, timeout)")
+        .. " (expected connect_timeout, headers, max_retries, query, timeout, total_timeout)")
       assert.equal(0, #server:requests())
     end)
 
@@ -568,12 +643,14 @@ end)
 
 describe("enumerations", function()
   local prefixes = { phase = "BATCH_JOB_PHASE_", status = "INDEX_JOB_STATUS_",
-    data_source_status = "DATA_SOURCE_STATUS_" }
+    data_source_status = "DATA_SOURCE_STATUS_", database_status = "" }
   local names = {
     phase = "UNKNOWN PENDING RUNNING SUCCEEDED FAILED ERROR CANCELLED",
     status = "UNKNOWN PARTIAL IN_PROGRESS COMPLETED FAILED NO_CHANGES PENDING CANCELLED",
     data_source_status = "UNKNOWN IN_PROGRESS UPDATED PARTIALLY_UPDATED NOT_UPDATED FAILED"
       .. " CANCELLED",
+    database_status = "CREATING ONLINE POWEROFF REBUILDING REBALANCING DECOMMISSIONED FORKING"
+      .. " MIGRATING RESIZING RESTORING POWERING_ON UNHEALTHY UPGRADING",
   }
 
   it("have every name of the API, and no other", function()

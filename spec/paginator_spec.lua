@@ -774,7 +774,8 @@ describe("iteration", function()
       raises(function() for _ in iterate({}, { prefetch = "2" }) do error() end end,
         "option 'prefetch' must be a whole number from 0, not a string")
       raises(function() iterate({}, { token = "x" }) end, "unknown option 'token' (expected"
-        .. " connect_timeout, headers, max_retries, prefetch, query, timeout)")
+        .. " connect_timeout, headers, max_retries, prefetch, query, timeout,"
+        .. " total_timeout)")
       raises(function() iterate{ page = 0 } end,
         "parameter 'page' must be a whole number from 1, not 0")
       raises(function() iterate({}, { query = { page = "1" } }) end,

@@ -77,19 +77,30 @@ check.id = { "a non-empty string", function(value, what)
   return value
 end }
 
-check.ids = { "a sequence of non-empty strings", function(value, what)
-  if type(value) ~= "table" then return nil end
-  local count = 0
-  for _ in pairs(value) do count = count + 1 end
-  for position = 1, count do
-    local item = value[position]
-    if type(item) ~= "string" or item == "" then
-      return nil, ("%s must be a sequence of non-empty strings, but element %d is %s")
-        :format(what, position, describe(item))
+--- The kind of a sequence.
+---@param must string  what the value must be
+---@param accept fun(item: any): any  the item to use; nil when it is none
+---@param least integer  how many items there must be
+function check.sequence(must, accept, least)
+  return { must, function(value, what)
+    if type(value) ~= "table" then return nil end
+    local items, count = {}, 0
+    for _ in pairs(value) do count = count + 1 end
+    if count < least then return nil, ("%s must be %s, not an empty table"):format(what, must) end
+    for position = 1, count do
+      items[position] = accept(value[position])
+      if items[position] == nil then
+        return nil, ("%s must be %s, but element %d is %s"):format(what, must, position,
+          describe(value[position]))
+      end
     end
-  end
-  return value
-end }
+    return items
+  end }
+end
+
+check.ids = check.sequence("a sequence of non-empty strings", function(item)
+  return type(item) == "string" and item ~= "" and item or nil
+end, 0)
 
 check.callable = { "a function", function(value)
   local metatable = getmetatable(value)

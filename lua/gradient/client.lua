@@ -4,8 +4,6 @@ local check = require "gradient.check"
 local call = require "gradient.call"
 local core = require "gradient.core"
 local errors = require "gradient.errors"
-local indexing_jobs = require "gradient.indexing_jobs"
-local resource = require "gradient.resource"
 
 local default_base_url = "https://api.digitalocean.com"
 
@@ -53,13 +51,15 @@ local option_kinds = {
 ---@class gradient.call_options
 ---@field timeout? number
 ---@field connect_timeout? number
+---@field total_timeout? number  seconds for all attempts and pauses together
 ---@field max_retries? integer
 ---@field headers? table<string, string>
 ---@field query? table<string, string|number|boolean>  further query parameters
 
 ---@class gradient.client
 ---@field indexing_jobs gradient.indexing_jobs
----@field knowledge_bases { indexing_jobs: gradient.indexing_jobs }
+---@field knowledge_bases gradient.knowledge_bases
+---@field scheduled_indexing gradient.scheduled_indexing
 local client_methods = {}
 
 local client_metatable = { __name = "gradient.client", __index = client_methods }
@@ -207,8 +207,6 @@ local function new(options, level)
     proxy = checked.proxy, ca_file = checked.ca_file,
     headers = token and { "authorization: Bearer " .. token },
   }
-  self.indexing_jobs = resource.new(indexing_jobs, function() return self end)
-  self.knowledge_bases = { indexing_jobs = self.indexing_jobs }
   return self
 end
 

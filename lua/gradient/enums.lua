@@ -28,6 +28,21 @@
 ---| "DATA_SOURCE_STATUS_FAILED"
 ---| "DATA_SOURCE_STATUS_CANCELLED"
 
+---@alias gradient.database_status
+---| "CREATING"
+---| "ONLINE"
+---| "POWEROFF"
+---| "REBUILDING"
+---| "REBALANCING"
+---| "DECOMMISSIONED"
+---| "FORKING"
+---| "MIGRATING"
+---| "RESIZING"
+---| "RESTORING"
+---| "POWERING_ON"
+---| "UNHEALTHY"
+---| "UPGRADING"
+
 local enums = {}
 
 -- The names behind a prefix, written out so that an editor finds them.
@@ -60,6 +75,22 @@ enums.data_source_status = {
   NOT_UPDATED = "DATA_SOURCE_STATUS_NOT_UPDATED",
   FAILED = "DATA_SOURCE_STATUS_FAILED",
   CANCELLED = "DATA_SOURCE_STATUS_CANCELLED",
+}
+
+enums.database_status = {
+  CREATING = "CREATING",
+  ONLINE = "ONLINE",
+  POWEROFF = "POWEROFF",
+  REBUILDING = "REBUILDING",
+  REBALANCING = "REBALANCING",
+  DECOMMISSIONED = "DECOMMISSIONED",
+  FORKING = "FORKING",
+  MIGRATING = "MIGRATING",
+  RESIZING = "RESIZING",
+  RESTORING = "RESTORING",
+  POWERING_ON = "POWERING_ON",
+  UNHEALTHY = "UNHEALTHY",
+  UPGRADING = "UPGRADING",
 }
 
 return enums

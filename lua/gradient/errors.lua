@@ -14,7 +14,8 @@
 ---| "connection"            # DNS, refused, reset, TLS, cut short, over max_body
 ---| "decode"                # 2xx, but not the JSON that was promised
 ---| "closed"                # the client was closed
----| "job_failed"            # wait_for_completion: the job ended otherwise than with SUCCEEDED
+---| "job_failed"            # wait_for_completion: the job did not succeed
+---| "database_failed"       # wait_for_database: it will not come online
 
 ---@class gradient.error
 ---@field kind gradient.error_kind
@@ -27,6 +28,9 @@
 ---@field body? string  at most 4 KiB of it
 ---@field retry_after? number  seconds for which the server asked to be left alone
 ---@field job? gradient.job  wait_for_completion: as it was last seen
+---@field database_status? gradient.database_status|string  wait_for_database: as it was last seen
+---@field names? string[]  find, not_found: names that come near
+---@field uuids? string[]  find, conflict: all that have the name
 
 local errors = {}
 
@@ -64,6 +68,13 @@ end
 ---@return gradient.error
 function errors.new(fields)
   return setmetatable(fields, error_metatable)
+end
+
+--- Is this an error of the outside world, or one that a program has raised?
+---@param value any
+---@return boolean
+function errors.is_error(value)
+  return getmetatable(value) == error_metatable
 end
 
 return errors

@@ -1,39 +1,84 @@
 --- Indexing jobs: what fills a knowledge base.
---- https://docs.digitalocean.com/reference/api/digitalocean/#tag/GradientAI-Platform
+--- https://docs.digitalocean.com/reference/api/reference/agent-platform-api/
 --- types.lua says what each operation takes and returns.
 
 local check = require "gradient.check"
-local completion = require "gradient.completion"
+local jobs = require "gradient.job"
+local poll = require "gradient.poll"
 
-return {
-  list = {
-    method = "GET", path = "v2/gen-ai/indexing_jobs", member = "jobs", opener = "[",
-    query = { page = check.integer, per_page = check.integer },
-    filter = { knowledge_base_uuid = check.id },
-  },
-  list_by_knowledge_base = {
-    method = "GET", path = "v2/gen-ai/knowledge_bases/{uuid}/indexing_jobs",
-    member = "jobs", opener = "[",
-  },
-  retrieve = {
-    method = "GET", path = "v2/gen-ai/indexing_jobs/{uuid}", member = "job", opener = "{",
-  },
-  create = {
-    method = "POST", path = "v2/gen-ai/indexing_jobs", member = "job", opener = "{",
-    body = { knowledge_base_uuid = check.id, data_source_uuids = check.ids },
-    required = { "knowledge_base_uuid" },
-  },
-  update_cancel = {
-    method = "PUT", path = "v2/gen-ai/indexing_jobs/{uuid}/cancel", member = "job", opener = "{",
-    body = { uuid = check.id },
-  },
-  retrieve_data_sources = {
-    method = "GET", path = "v2/gen-ai/indexing_jobs/{uuid}/data_sources",
-    member = "indexed_data_sources", opener = "[",
-  },
-  retrieve_signed_url = {
-    method = "GET", path = "v2/gen-ai/indexing_jobs/{uuid}/details_signed_url",
-    member = "signed_url", opener = '"',
-  },
-  wait_for_completion = completion,
+local indexing_jobs = {}
+
+indexing_jobs.list = {
+  method = "GET", path = "v2/gen-ai/indexing_jobs", member = "jobs", opener = "[",
+  query = { page = check.integer, per_page = check.integer },
+  filter = { knowledge_base_uuid = check.id },
 }
+
+indexing_jobs.list_by_knowledge_base = {
+  method = "GET", path = "v2/gen-ai/knowledge_bases/{uuid}/indexing_jobs",
+  member = "jobs", opener = "[",
+}
+
+indexing_jobs.retrieve = {
+  method = "GET", path = "v2/gen-ai/indexing_jobs/{uuid}", member = "job", opener = "{",
+}
+
+indexing_jobs.create = {
+  method = "POST", path = "v2/gen-ai/indexing_jobs", member = "job", opener = "{",
+  body = { knowledge_base_uuid = check.id, data_source_uuids = check.ids },
+  required = { "knowledge_base_uuid" },
+}
+
+indexing_jobs.update_cancel = {
+  method = "PUT", path = "v2/gen-ai/indexing_jobs/{uuid}/cancel", member = "job", opener = "{",
+  body = { uuid = check.id },
+}
+
+indexing_jobs.retrieve_data_sources = {
+  method = "GET", path = "v2/gen-ai/indexing_jobs/{uuid}/data_sources",
+  member = "indexed_data_sources", opener = "[",
+}
+
+indexing_jobs.retrieve_signed_url = {
+  method = "GET", path = "v2/gen-ai/indexing_jobs/{uuid}/details_signed_url",
+  member = "signed_url", opener = '"',
+}
+
+indexing_jobs.wait_for_completion = poll{
+  subject = "indexing job %s", unready = "is not over", kind = "job_failed",
+  judge = function(answer)
+    local job = answer.job
+    local outcome = jobs.outcome(job)
+    if not outcome or jobs.is_success(outcome) then return outcome ~= nil end
+    return false, ("ended with %s"):format(job.phase or job.status or "no success")
+  end,
+  progress = function(answer) return answer.job end,
+  seen = function(answer) return { job = answer.job } end,
+}
+
+-- The statuses that may mean "there is a job under way already"; which of them is not documented.
+local may_be_busy = { [400] = true, [409] = true, [422] = true }
+
+indexing_jobs.start = {
+  params = indexing_jobs.create.body, required = indexing_jobs.create.required,
+  run = function(operations, _, _, params, options)
+    local answer, response = operations.create(params, options)
+    if answer then
+      response.attached = false
+      return answer, response
+    end
+    local refusal = response
+    if not may_be_busy[refusal.status] then return nil, refusal end
+    local page
+    page, response = operations.list_by_knowledge_base(params.knowledge_base_uuid, options)
+    for _, job in ipairs(page and page.jobs or {}) do
+      if type(job) == "table" and not jobs.is_finished(job) then
+        response.attached = true
+        return { job = job }, response
+      end
+    end
+    return nil, refusal
+  end,
+}
+
+return indexing_jobs

@@ -5,12 +5,15 @@ local core = require "gradient.core"
 local enums = require "gradient.enums"
 local indexing_jobs = require "gradient.indexing_jobs"
 local job = require "gradient.job"
+local knowledge_bases = require "gradient.knowledge_bases"
 local resource = require "gradient.resource"
+local scheduled_indexing = require "gradient.scheduled_indexing"
 local timestamp = require "gradient.timestamp"
 
 ---@class gradient
----@field indexing_jobs gradient.indexing_jobs  of the default client
----@field knowledge_bases { indexing_jobs: gradient.indexing_jobs }
+---@field indexing_jobs gradient.indexing_jobs  of the default client, as all that follow
+---@field knowledge_bases gradient.knowledge_bases
+---@field scheduled_indexing gradient.scheduled_indexing
 ---@field _VERSION string
 ---@field null lightuserdata  stands for a JSON null; the same value as cjson.null
 local gradient = {
@@ -19,17 +22,27 @@ local gradient = {
   phase = enums.phase,
   status = enums.status,
   data_source_status = enums.data_source_status,
+  database_status = enums.database_status,
   is_finished = job.is_finished,
   outcome = job.outcome,
   progress = job.progress,
   timestamp = timestamp,
 }
 
+-- Puts the API's resources into a table: a client, or this module.
+local function add_resources(owner, get_client)
+  owner.indexing_jobs = resource.new(indexing_jobs, get_client)
+  owner.knowledge_bases = resource.new(knowledge_bases, get_client)
+  owner.knowledge_bases.indexing_jobs = owner.indexing_jobs -- as in the other SDKs
+  owner.scheduled_indexing = resource.new(scheduled_indexing, get_client)
+end
+
 --- A client of its own, with options of its own.
 ---@param options? gradient.options
 ---@return gradient.client
 function gradient.client(options)
   local made = client.new(options, 2)
+  add_resources(made, function() return made end)
   return made
 end
 
@@ -41,7 +54,6 @@ local function get_default_client(level)
   return default_client
 end
 
-gradient.indexing_jobs = resource.new(indexing_jobs, get_default_client)
-gradient.knowledge_bases = { indexing_jobs = gradient.indexing_jobs }
+add_resources(gradient, get_default_client)
 
 return setmetatable(gradient, { __name = "gradient" })

@@ -1,30 +1,40 @@
 --- From a table of operations to functions that a program calls.
 ---
---- An operation declares: `method`; `path`, with {uuid} where an id goes; `query` or `body`, the
+--- An operation declares: `method`; `path`, with {name} where an id goes; `query` and `body`, the
 --- parameters by name with what each must be (see check.lua), `required` the ones that must be
 --- there; `member` and `opener`, what the answer promises under that name: an object ("{"), a
---- string ('"'), or an array of objects ("[").
+--- string ('"'), or an array of objects ("["); `filter`, further parameters of `each`. A body's
+--- parameter that has the name of an id is that id.
+---
+--- A program calls it with the ids in their order, then a table of parameters if there are any,
+--- then options. An operation named `list` with pages also becomes `each` and `pages`.
+---
+--- What takes several requests has `run` instead of `method` and `path`; and `ids`, the names of
+--- its ids (`id_kind`: what each must be), and `settings` or `params`. A table without either is a
+--- resource inside of this one.
 
 local check = require "gradient.check"
+local core = require "gradient.core"
+local paginator = require "gradient.paginator"
+
+local has_cjson, cjson = pcall(require, "cjson") -- only those who send bodies need it
 
 local resource = {}
 
---- The options of a call.
-resource.option_kinds = {
-  timeout = check.seconds, connect_timeout = check.seconds, max_retries = check.count,
-  headers = check.headers, query = check.query,
+local option_kinds = {
+  timeout = check.seconds, connect_timeout = check.seconds, total_timeout = check.seconds,
+  max_retries = check.count, headers = check.headers, query = check.query,
 }
-
-local option_kinds = resource.option_kinds
 
 local iteration_option_kinds = { prefetch = check.count }
 for name, kind in pairs(option_kinds) do iteration_option_kinds[name] = kind end
 
--- The path's segments, with the id in its place.
-local function segments(operation, id)
+-- The path's segments, with the ids in their places.
+local function segments(operation, ids)
   local parts = {}
   for part in operation.path:gmatch("[^/]+") do
-    parts[#parts + 1] = part == "{uuid}" and id or part
+    local name = part:match("^{(.*)}$")
+    parts[#parts + 1] = name and ids[name] or part
   end
   return parts
 end
@@ -47,18 +57,29 @@ local function sorted_pairs(fields)
   end
 end
 
+-- Those of the values that have a kind here.
+local function chosen(kinds, ...)
+  local found = {}
+  for _, values in ipairs{ ... } do
+    for name in pairs(kinds) do
+      if values[name] ~= nil then found[name] = values[name] end
+    end
+  end
+  return found
+end
+
 -- name, value, name, value, …: the operation's parameters, then the caller's further ones.
-local function query_of(params, options)
+local function query_of(operation, params, options)
   local query = {}
-  for name, value in sorted_pairs(params) do append(query, name, value) end
+  for name, value in sorted_pairs(chosen(operation.query or {}, params)) do
+    append(query, name, value)
+  end
   for name, value in sorted_pairs(options.query or {}) do append(query, name, value) end
   return query
 end
 
 -- A JSON object. Member by member, because lua-cjson makes {} of an empty sequence.
 local function encode(fields)
-  local found, cjson = pcall(require, "cjson") -- here, because most programs only list
-  if not found then error("gradient needs lua-cjson to build request bodies: " .. cjson, 0) end
   local members = {}
   for name, value in sorted_pairs(fields) do
     local is_empty = type(value) == "table" and next(value) == nil
@@ -67,107 +88,135 @@ local function encode(fields)
   return "{" .. table.concat(members, ",") .. "}"
 end
 
-local function check_options(operation, options, kinds, level)
+-- What a program passes to an operation: names of ids, kinds of parameters (nil: it has none).
+local function signature_of(operation, more_kinds)
+  local ids, is_id, kinds = operation.ids or {}, {}, {}
+  for name in (operation.path or ""):gmatch("{(.-)}") do ids[#ids + 1] = name end
+  for _, name in ipairs(ids) do is_id[name] = true end
+  for _, group in ipairs{
+    operation.query or {}, operation.body or {}, operation.params or {}, operation.settings or {},
+    more_kinds or {},
+  } do
+    for name, kind in pairs(group) do
+      if not is_id[name] then kinds[name] = kind end
+    end
+  end
+  return {
+    ids = ids, id_kind = operation.id_kind or check.id, kinds = next(kinds) and kinds,
+    what = operation.settings and "setting" or "parameter", required = operation.required or {},
+    query = operation.query or {}, needs_cjson = operation.body ~= nil,
+  }
+end
+
+local function check_options(signature, options, kinds, level)
   local checked = check.fields("option", options, kinds, level + 1)
   for name in pairs(checked.query or {}) do
-    if operation.query and operation.query[name] then
+    if signature.query[name] then
       error(("'%s' is a parameter, not one for options.query"):format(name), level + 1)
     end
   end
   return checked
 end
 
-local function check_params(operation, params, kinds, level)
-  local checked = check.fields("parameter", params, kinds, level + 1)
-  for _, name in ipairs(operation.required or {}) do
+local function check_params(signature, params, level)
+  local checked = check.fields(signature.what, params, signature.kinds, level + 1)
+  for _, name in ipairs(signature.required) do
     if checked[name] == nil then
-      error(("parameter '%s' is required"):format(name), level + 1)
+      error(("%s '%s' is required"):format(signature.what, name), level + 1)
     end
   end
   return checked
 end
 
--- One call of the operation, from start to end.
-local function run(client, operation, parts, query, body, options)
-  local call <close>, problem = client:call(operation, parts, query, body, options)
+-- Checks what a program passed; returns the ids by name, the parameters, the options.
+local function arguments(signature, kinds, level, ...)
+  local ids = {}
+  for position, name in ipairs(signature.ids) do
+    ids[name] = check.value("the " .. name, (select(position, ...)), signature.id_kind, level + 1)
+  end
+  local params, options = select(#signature.ids + 1, ...)
+  if signature.kinds then
+    params = check_params(signature, params, level + 1)
+  else
+    params, options = {}, params
+  end
+  options = check_options(signature, options, kinds, level + 1)
+  if signature.needs_cjson and not has_cjson then
+    error("gradient needs lua-cjson to build request bodies: " .. tostring(cjson), level + 1)
+  end
+  return ids, params, options
+end
+
+-- Makes the call, which somebody still has to drive; nil and an error when it must not be made.
+local function new_call(client, operation, ids, params, options, pace)
+  local body = operation.body and encode(chosen(operation.body, params, ids))
+  options.deadline = options.total_timeout and core.now() + options.total_timeout
+  return client:call(operation, segments(operation, ids), query_of(operation, params, options),
+    body, options, pace)
+end
+
+-- The one request of an operation, from start to end.
+local function request(client, operation, ids, params, options)
+  local call <close>, problem = new_call(client, operation, ids, params, options)
   if not call then return nil, problem end
   client:drive(call, { call })
   return call:outcome()
 end
 
-local bind = {}
-
--- operation(uuid, options); the deadline is for wait_for_completion
-function bind.id(operation, get_client)
-  return function(uuid, options, deadline)
-    uuid = check.value("the uuid", uuid, check.id, 2)
-    options = check_options(operation, options, option_kinds, 2)
-    options.deadline = deadline
-    local body = operation.body and encode{ uuid = uuid }
-    local answer, response = run(get_client(2), operation, segments(operation, uuid),
-      query_of({}, options), body, options)
+-- operation(id…, params, options), without params where there are none
+local function bind_function(operation, get_client, perform)
+  local signature = signature_of(operation)
+  return function(...)
+    local ids, params, options = arguments(signature, option_kinds, 2, ...)
+    local answer, response = perform(get_client(2), ids, params, options)
     return answer, response
   end
 end
 
--- operation(params, options); the parameters are the body, or else they go into the query
-function bind.params(operation, get_client)
-  return function(params, options)
-    params = check_params(operation, params, operation.body or operation.query, 2)
-    options = check_options(operation, options, option_kinds, 2)
-    local client, query, body = get_client(2), params, nil
-    if operation.body then query, body = {}, encode(params) end
-    local answer, response = run(client, operation, segments(operation),
-      query_of(query, options), body, options)
-    return answer, response
-  end
-end
-
--- `each` or `pages`: an iterator over all pages of the operation. The paginator is loaded when it
--- is needed: a program that lists one page and ends should have begun soon.
-function bind.iterator(operation, get_client, iterator, kinds)
-  return function(params, options)
-    params = check_params(operation, params, kinds, 2)
-    options = check_options(operation, options, iteration_option_kinds, 2)
+-- `each` or `pages`: an iterator over all pages of the operation.
+local function bind_iterator(operation, get_client, iterator, filter_kinds)
+  local signature = signature_of(operation, filter_kinds)
+  return function(...)
+    local ids, params, options = arguments(signature, iteration_option_kinds, 2, ...)
     local client = get_client(2)
     local first = params.page or 1
-    local filter = {}
-    for name in pairs(operation.filter or {}) do
-      filter[name], params[name] = params[name], nil
-    end
-    local function request(number, pace)
+    local function request_page(number, pace)
       params.page = number
-      return client:call(operation, segments(operation), query_of(params, options), nil, options,
-        pace)
+      return new_call(client, operation, ids, params, options, pace)
     end
-    return require("gradient.paginator")[iterator](client, request, {
-      first = first, prefetch = options.prefetch or 1, member = operation.member, filter = filter,
+    return paginator[iterator](client, request_page, {
+      first = first, prefetch = options.prefetch or 1, member = operation.member,
+      filter = chosen(filter_kinds or {}, params),
     })
   end
 end
 
---- A resource: the operations, bound to a client. What no operation can express is a function that
---- gets the bound resource and get_client, and returns what a program calls.
----@param operations table<string, table|function>
+--- A resource: the operations, bound to a client. `run` of those that have it is called with the
+--- bound resource, the client, the ids by name, the parameters or settings, and the options, all
+--- of them checked.
+---@param operations table<string, table>
 ---@param get_client fun(level: integer): table
----@return table<string, function>
+---@return table<string, function|table>
 function resource.new(operations, get_client)
   local bound = setmetatable({}, { __name = "gradient.resource" })
   for name, operation in pairs(operations) do
-    if type(operation) == "function" then
-      bound[name] = operation(bound, get_client)
+    if operation.run then
+      bound[name] = bind_function(operation, get_client, function(...)
+        return operation.run(bound, ...)
+      end)
+    elseif operation.path then
+      bound[name] = bind_function(operation, get_client, function(client, ...)
+        return request(client, operation, ...)
+      end)
     else
-      local kind = operation.path:find("{uuid}", 1, true) and "id" or "params"
-      bound[name] = bind[kind](operation, get_client)
+      bound[name] = resource.new(operation, get_client)
     end
   end
   local list = operations.list
-  local each_kinds = {}
-  for _, kinds in ipairs{ list.query, list.filter or {} } do
-    for name, kind in pairs(kinds) do each_kinds[name] = kind end
+  if list and list.query.page then
+    bound.each = bind_iterator(list, get_client, "each", list.filter)
+    bound.pages = bind_iterator(list, get_client, "pages")
   end
-  bound.each = bind.iterator(list, get_client, "each", each_kinds)
-  bound.pages = bind.iterator(list, get_client, "pages", list.query)
   return bound
 end
 

@@ -83,6 +83,79 @@ function gradient.progress(job) end
 ---@field total_bytes_indexed? string  uint64 in decimal
 ---@field total_file_count? string  uint64 in decimal
 
+--- A knowledge base. As with jobs, what is empty or not set is left out.
+---@class gradient.knowledge_base
+---@field uuid? string
+---@field name? string
+---@field created_at? string  RFC 3339, see gradient.timestamp
+---@field updated_at? string
+---@field added_to_agent_at? string
+---@field database_id? string
+---@field embedding_model_uuid? string
+---@field is_public? boolean
+---@field last_indexing_job? gradient.job
+---@field project_id? string
+---@field region? string
+---@field reranking_config? table
+---@field tags? string[]
+---@field user_id? string  int64 in decimal
+
+--- A data source of a knowledge base, with one of the tables that say where its data is.
+---@class gradient.knowledge_base_data_source
+---@field uuid? string
+---@field created_at? string
+---@field updated_at? string
+---@field chunking_algorithm? string
+---@field chunking_options? table
+---@field last_datasource_indexing_job? gradient.data_source
+---@field spaces_data_source? { bucket_name: string?, item_path: string?, region: string? }
+---@field web_crawler_data_source? gradient.web_crawler_data_source
+---@field file_upload_data_source? gradient.file_upload_data_source
+---@field aws_data_source? table
+---@field dropbox_data_source? table
+---@field google_drive_data_source? table
+---@field bucket_name? string  deprecated
+---@field item_path? string  deprecated
+---@field region? string  deprecated
+
+---@class gradient.web_crawler_data_source
+---@field base_url? string
+---@field crawling_option? string
+---@field embed_media? boolean
+---@field exclude_tags? string[]
+
+---@class gradient.file_upload_data_source
+---@field original_file_name? string
+---@field size_in_bytes? string  uint64 in decimal
+---@field stored_object_key? string
+
+---@class gradient.knowledge_base_page
+---@field knowledge_bases gradient.knowledge_base[]
+---@field links? { pages: gradient.links? }
+---@field meta? gradient.meta
+
+---@class gradient.knowledge_base_data_source_page
+---@field knowledge_base_data_sources gradient.knowledge_base_data_source[]
+---@field links? { pages: gradient.links? }
+---@field meta? gradient.meta
+
+---@class gradient.knowledge_base_answer
+---@field knowledge_base gradient.knowledge_base
+---@field database_status? gradient.database_status|string
+
+--- When the platform starts a knowledge base's jobs by itself.
+---@class gradient.indexing_info
+---@field uuid? string
+---@field knowledge_base_uuid? string
+---@field time? string  "HH:MM:SS", UTC
+---@field days? integer[]  1 (Monday) to 7 (Sunday)
+---@field is_active? boolean
+---@field created_at? string
+---@field updated_at? string
+---@field deleted_at? string
+---@field last_ran_at? string
+---@field next_run_at? string
+
 ---@class gradient.page
 ---@field jobs gradient.job[]
 ---@field links? { pages: gradient.links? }
@@ -107,6 +180,7 @@ function gradient.progress(job) end
 ---@field ratelimit { limit: integer?, remaining: integer?, reset: integer? }
 ---@field attempts integer  requests that were made, this answer's included
 ---@field elapsed number  seconds from the first request to the whole answer
+---@field attached? boolean  start: was there a job under way already?
 
 ---@class gradient.list_params
 ---@field page? integer  from 1
@@ -121,6 +195,11 @@ function gradient.progress(job) end
 
 ---@class gradient.iteration_options: gradient.call_options
 ---@field prefetch? integer  pages on the way while the program works on one; default 1
+
+---@class gradient.schedule_params
+---@field knowledge_base_uuid string
+---@field time string  "HH:MM" from "00:00" to "23:59", UTC
+---@field days integer[]  1 (Monday) to 7 (Sunday), at least one
 
 ---@class gradient.indexing_jobs
 local indexing_jobs = {}
@@ -158,6 +237,14 @@ function indexing_jobs.retrieve(uuid, options) end
 ---@return gradient.response|gradient.error response
 function indexing_jobs.create(params, options) end
 
+--- Starts a job, or joins the one that the knowledge base has under way: when the server refuses
+--- another one, and one of the latest jobs is not over, that is the answer.
+---@param params gradient.create_params
+---@param options? gradient.call_options
+---@return { job: gradient.job }? answer
+---@return gradient.response|gradient.error response  `attached` is true when the job was under way
+function indexing_jobs.start(params, options) end
+
 --- Cancels a job.
 ---@param uuid string
 ---@param options? gradient.call_options
@@ -188,8 +275,105 @@ function indexing_jobs.list_by_knowledge_base(uuid, options) end
 
 --- Waits until a job is over.
 ---@param uuid string
----@param settings? gradient.completion_settings
+---@param settings? gradient.poll_settings
 ---@param options? gradient.call_options
 ---@return { job: gradient.job }? answer  when it succeeded, also partially or without changes
 ---@return gradient.response|gradient.error response
 function indexing_jobs.wait_for_completion(uuid, settings, options) end
+
+---@class gradient.knowledge_bases
+---@field indexing_jobs gradient.indexing_jobs  the same table as gradient.indexing_jobs
+---@field data_sources gradient.knowledge_base_data_sources
+local knowledge_bases = {}
+
+--- One page of knowledge bases.
+---@param params? gradient.list_params
+---@param options? gradient.call_options
+---@return gradient.knowledge_base_page? page
+---@return gradient.response|gradient.error response
+function knowledge_bases.list(params, options) end
+
+--- Every knowledge base of every page, once.
+---@param params? gradient.list_params
+---@param options? gradient.iteration_options
+---@return fun(): gradient.knowledge_base
+function knowledge_bases.each(params, options) end
+
+--- Every page.
+---@param params? gradient.list_params
+---@param options? gradient.iteration_options
+---@return fun(): gradient.knowledge_base_page, gradient.response
+function knowledge_bases.pages(params, options) end
+
+--- One knowledge base, and how its database is.
+---@param uuid string
+---@param options? gradient.call_options
+---@return gradient.knowledge_base_answer? answer
+---@return gradient.response|gradient.error response
+function knowledge_bases.retrieve(uuid, options) end
+
+--- The knowledge base with this uuid, else the one with exactly this name. An error of kind
+--- not_found says which names come near, one of kind conflict which uuids have the name.
+---@param name string  or uuid
+---@param options? gradient.call_options
+---@return gradient.knowledge_base_answer? answer  found by name, without database_status
+---@return gradient.response|gradient.error response
+function knowledge_bases.find(name, options) end
+
+--- Waits until the database of a knowledge base is online. One that was just created refuses jobs
+--- for minutes.
+---@param uuid string
+---@param settings? gradient.poll_settings
+---@param options? gradient.call_options
+---@return gradient.knowledge_base_answer? answer
+---@return gradient.response|gradient.error response
+function knowledge_bases.wait_for_database(uuid, settings, options) end
+
+---@class gradient.knowledge_base_data_sources
+local data_sources = {}
+
+--- One page of the data sources of a knowledge base.
+---@param knowledge_base_uuid string
+---@param params? gradient.list_params
+---@param options? gradient.call_options
+---@return gradient.knowledge_base_data_source_page? page
+---@return gradient.response|gradient.error response
+function data_sources.list(knowledge_base_uuid, params, options) end
+
+--- Every data source of a knowledge base, once.
+---@param knowledge_base_uuid string
+---@param params? gradient.list_params
+---@param options? gradient.iteration_options
+---@return fun(): gradient.knowledge_base_data_source
+function data_sources.each(knowledge_base_uuid, params, options) end
+
+--- Every page of them.
+---@param knowledge_base_uuid string
+---@param params? gradient.list_params
+---@param options? gradient.iteration_options
+---@return fun(): gradient.knowledge_base_data_source_page, gradient.response
+function data_sources.pages(knowledge_base_uuid, params, options) end
+
+---@class gradient.scheduled_indexing
+local scheduled_indexing = {}
+
+--- Has the platform index a knowledge base on these days at this time.
+---@param params gradient.schedule_params
+---@param options? gradient.call_options
+---@return { indexing_info: gradient.indexing_info }? answer
+---@return gradient.response|gradient.error response
+function scheduled_indexing.create(params, options) end
+
+--- When a knowledge base is indexed.
+---@param knowledge_base_uuid string
+---@param options? gradient.call_options
+---@return { indexing_info: gradient.indexing_info }? answer
+---@return gradient.response|gradient.error response
+function scheduled_indexing.retrieve(knowledge_base_uuid, options) end
+
+--- Ends scheduled indexing.
+---@param uuid string  of the schedule, as create and retrieve return it
+---@param options? gradient.call_options
+---@return { indexing_info: gradient.indexing_info }? answer
+---@return gradient.response|gradient.error response
+function scheduled_indexing.delete(uuid, options) end

@@ -1,0 +1,85 @@
+--- Operations that ask again and again until something is so.
+
+local check = require "gradient.check"
+local core = require "gradient.core"
+local errors = require "gradient.errors"
+
+local default_poll_interval = 5
+
+--- For wait_for_completion and wait_for_database.
+---@class gradient.poll_settings
+---@field poll_interval? number  seconds between two looks, default 5
+---@field timeout? number  seconds in all; default: none
+---@field on_progress? fun(seen: table)  called after each look: wait_for_completion passes the
+---job, wait_for_database the answer
+
+local setting_kinds = {
+  poll_interval = check.seconds, timeout = check.seconds, on_progress = check.callable,
+}
+
+-- The options of one look, which must not last longer than is left.
+local function look_options(options, deadline)
+  local copy = {}
+  for name, value in pairs(options) do copy[name] = value end
+  if deadline then
+    local left = math.max(0.001, deadline - core.now())
+    copy.total_timeout = math.min(left, options.total_timeout or left)
+  end
+  return copy
+end
+
+-- An error that tells what was seen last.
+local function failure(plan, answer, fields)
+  for name, value in pairs(answer and plan.seen(answer) or {}) do fields[name] = value end
+  return nil, errors.new(fields)
+end
+
+local function wait(plan, operations, client, uuid, settings, options)
+  local deadline = settings.timeout and core.now() + settings.timeout
+  local subject, latest = plan.subject:format(uuid), nil
+  while true do
+    local answer, response = operations.retrieve(uuid, look_options(options, deadline))
+    local is_late = deadline and core.now() >= deadline
+    if not answer and not is_late then return failure(plan, latest, response) end
+    if answer then
+      latest = answer
+      if settings.on_progress then settings.on_progress(plan.progress(answer)) end
+      local reached, complaint = plan.judge(answer)
+      if reached then return answer, response end
+      if complaint then
+        return failure(plan, answer, {
+          kind = plan.kind, message = subject .. " " .. complaint, attempts = response.attempts,
+        })
+      end
+    end
+    if not is_late then
+      local interval = settings.poll_interval or default_poll_interval
+      client:sleep(math.min(interval, deadline and deadline - core.now() or math.huge))
+      is_late = deadline and core.now() >= deadline
+    end
+    if is_late then
+      return failure(plan, latest, {
+        kind = "timeout", attempts = response.attempts,
+        message = ("%s %s after %g seconds"):format(subject, plan.unready, settings.timeout),
+      })
+    end
+  end
+end
+
+--- Declares an operation (see resource.lua) that calls the resource's `retrieve` until `judge`
+--- decides. The plan:
+---   subject    what it is about, with %s for the uuid
+---   judge      function(answer) → true once it is so; false and why when it never will be
+---   kind       of the error in that case
+---   unready    what is said of the subject when the time is over
+---   progress   function(answer) → what on_progress is called with
+---   seen       function(answer) → fields that an error gets
+---@param plan table
+return function(plan)
+  return {
+    ids = { "uuid" }, settings = setting_kinds,
+    run = function(operations, client, ids, settings, options)
+      return wait(plan, operations, client, ids.uuid, settings, options)
+    end,
+  }
+end
