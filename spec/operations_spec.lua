@@ -660,4 +660,15 @@ describe("enumerations", function()
       assert.same(expected, gradient[enum])
     end
   end)
+
+  it("raise for a name that they do not have, and say which they have", function()
+    for enum in pairs(prefixes) do
+      local ok, message = pcall(function() return gradient[enum].SUCEEDED end)
+      assert.is_false(ok)
+      local place, expected = message:match("^(.-:%d+:) unknown name 'SUCEEDED' in gradient%."
+        .. enum .. " %(expected (.*)%)$")
+      assert.matches("operations_spec%.lua:", place)
+      assert.equal(select(2, names[enum]:gsub("%S+", "")), select(2, expected:gsub("%S+", "")))
+    end
+  end)
 end)

@@ -45,7 +45,22 @@
 
 local enums = {}
 
--- The names behind a prefix, written out so that an editor finds them.
+-- A misspelt name would be nil, and a comparison with it false forever: it raises instead.
+local function raise_for_unknown_names(enum, values)
+  setmetatable(values, {
+    __index = function(_, name)
+      local names = {}
+      for known in pairs(values) do names[#names + 1] = known end
+      table.sort(names)
+      error(("unknown name '%s' in gradient.%s (expected %s)"):format(tostring(name), enum,
+        table.concat(names, ", ")), 2)
+    end,
+  })
+end
+
+-- The names behind a prefix, written out so that an editor finds them, and reports all others.
+
+---@class gradient.phase_names
 enums.phase = {
   UNKNOWN = "BATCH_JOB_PHASE_UNKNOWN",
   PENDING = "BATCH_JOB_PHASE_PENDING",
@@ -56,6 +71,7 @@ enums.phase = {
   CANCELLED = "BATCH_JOB_PHASE_CANCELLED",
 }
 
+---@class gradient.status_names
 enums.status = {
   UNKNOWN = "INDEX_JOB_STATUS_UNKNOWN",
   PARTIAL = "INDEX_JOB_STATUS_PARTIAL",
@@ -67,6 +83,7 @@ enums.status = {
   CANCELLED = "INDEX_JOB_STATUS_CANCELLED",
 }
 
+---@class gradient.data_source_status_names
 enums.data_source_status = {
   UNKNOWN = "DATA_SOURCE_STATUS_UNKNOWN",
   IN_PROGRESS = "DATA_SOURCE_STATUS_IN_PROGRESS",
@@ -77,6 +94,7 @@ enums.data_source_status = {
   CANCELLED = "DATA_SOURCE_STATUS_CANCELLED",
 }
 
+---@class gradient.database_status_names
 enums.database_status = {
   CREATING = "CREATING",
   ONLINE = "ONLINE",
@@ -92,5 +110,7 @@ enums.database_status = {
   UNHEALTHY = "UNHEALTHY",
   UPGRADING = "UPGRADING",
 }
+
+for enum, values in pairs(enums) do raise_for_unknown_names(enum, values) end
 
 return enums

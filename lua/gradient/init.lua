@@ -15,6 +15,10 @@ local timestamp = require "gradient.timestamp"
 ---@field knowledge_bases gradient.knowledge_bases
 ---@field scheduled_indexing gradient.scheduled_indexing
 ---@field _VERSION string
+---@field phase gradient.phase_names
+---@field status gradient.status_names
+---@field data_source_status gradient.data_source_status_names
+---@field database_status gradient.database_status_names
 ---@field null lightuserdata  stands for a JSON null; the same value as cjson.null
 local gradient = {
   _VERSION = core.version,
@@ -56,4 +60,6 @@ end
 
 add_resources(gradient, get_default_client)
 
-return setmetatable(gradient, { __name = "gradient" })
+setmetatable(gradient, { __name = "gradient" })
+
+return gradient

@@ -29,7 +29,8 @@ end
 -- "running", or the API's own name, which may be one that came after this program.
 local function phase(text)
   local name = text:upper()
-  if enums.phase[name] then return enums.phase[name] end
+  local known = rawget(enums.phase, name)
+  if known then return known end
   if text:find("^BATCH_JOB_PHASE_[%w_]+$") then return text end
   return nil, ("'%s' is no phase (expected pending, running, succeeded, failed, error, cancelled,"
     .. " unknown or BATCH_JOB_PHASE_...)"):format(text)
