@@ -6,11 +6,13 @@
 #   make test     installs what is missing, then lint, specs, specs under the sanitizers, valgrind
 #   make static   build/static/libgradient.a, with the Lua part in it, for programs that embed Lua
 #   make install  into PREFIX (/usr/local), below DESTDIR
+#   make uninstall   removes what make install put there
 #   make bench    installs what is missing; figures against peers
 #   make soak     100,000 requests with mixed faults, plainly and fewer under the sanitizers
 #   make fuzz SECONDS=60     fuzzes the decoder
 #   make docs     installs what is missing; the reference as HTML, build/docs/index.html
 #   make coverage installs what is missing; which lines of C and Lua the specs run
+#   make debians  as root: make demo and make test in a fresh bookworm, trixie and sid
 #   make other-luas  the specs with every other Lua from 5.4 on that Debian has
 #   make dist SOURCE_URL=…   build/dist/: the archive of what is committed, and the rockspec for it
 #   make clean
@@ -46,7 +48,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libcurl4-openssl
 DEMO_PACKAGES := $(BUILD_PACKAGES) lua-cqueues lua-socket ca-certificates
 DOCS_PACKAGES := lua-ldoc lua-discount lua5.1
 TEST_PACKAGES := $(DEMO_PACKAGES) $(DOCS_PACKAGES) lua-busted lua-check lua-luv lua-argparse \
-  luarocks clang clang-tidy clang-format cppcheck valgrind libclang-rt-14-dev nginx openssl curl \
+  luarocks clang clang-tidy clang-format cppcheck valgrind libclang-rt-dev nginx openssl curl \
   locales
 
 # What `make specs` runs; `luarocks test -- SPECS=spec/list_spec.lua` is passed on to it.
@@ -104,6 +106,10 @@ install: all
 	sed '1s|env lua$$|env $(LUA)|' lua/gradient-jobs > $(DESTDIR)$(PREFIX)/bin/gradient-jobs
 	chmod 755 $(DESTDIR)$(PREFIX)/bin/gradient-jobs
 	for file in $(LUA_FILES); do install -D -m 644 lua/$$file $(LUA_DIR)/$$file; done
+
+uninstall:
+	$(need_lua)
+	rm -rf $(LUA_LIBDIR)/gradient $(LUA_DIR)/gradient $(DESTDIR)$(PREFIX)/bin/gradient-jobs
 
 clean:
 	rm -rf build gradient src/*.o
@@ -170,7 +176,8 @@ lint: build/static/lua_files.h
 	clang-tidy --quiet src/*.c -- $(C99) -Ibuild/static $(LUA_CFLAGS) $(CURL_CFLAGS) 2>/dev/null
 	for source in src/*.c; do $(CC) $(C99) -O2 -fanalyzer -Werror -Ibuild/static $(LUA_CFLAGS) \
 	  $(CURL_CFLAGS) -c -o /dev/null $$source || exit 1; done
-	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 src
+	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 \
+	  --suppress=preprocessorErrorDirective --suppress=normalCheckLevelMaxBranches src
 
 # The specs that use what is loaded in their own process; the others build copies of it.
 spec_files = $(foreach name,$(1),spec/$(name)_spec.lua)
@@ -217,7 +224,7 @@ build/fuzz/fuzz_json: spec/fuzz/fuzz_json.c src/json.c src/json.h Makefile
 	  $(shell pkg-config --libs lua$(LUA_VERSION))
 
 fuzz:
-	$(call install_packages,$(BUILD_PACKAGES) clang libclang-rt-14-dev)
+	$(call install_packages,$(BUILD_PACKAGES) clang libclang-rt-dev)
 	@$(MAKE) --no-print-directory build/fuzz/fuzz_json
 	@echo "== fuzzing the decoder for $(SECONDS) seconds =="
 	@cd build/fuzz && { ./fuzz_json -max_total_time=$(SECONDS) -max_len=512 -print_final_stats=1 \
@@ -262,6 +269,11 @@ coverage:
 	  $(BUSTED) --cpath='build/coverage/?.so' $(IN_PROCESS)
 	@$(BUILT) $(LUA) spec/tools/coverage.lua
 
+# SUITES="trixie" and TARGETS="demo" make it shorter.
+debians:
+	$(call install_packages,debootstrap git)
+	@TARGETS='$(TARGETS)' spec/tools/debians.sh $(SUITES)
+
 other-luas:
 	$(call install_packages,$(TEST_PACKAGES))
 	@$(BUILT) $(LUA) spec/tools/other_luas.lua
@@ -273,4 +285,5 @@ valgrind: all
 	  | tee build/valgrind.log
 
 .PHONY: all static install clean docs dist demo test lint specs sanitized-specs \
-  valgrind torture soak fuzz bench coverage
+  valgrind torture soak fuzz bench coverage \
+  debians other-luas uninstall

@@ -35,6 +35,14 @@ static const char *const program =
     "end\n"
     "return table.concat(pages, '\\n')\n";
 
+/*
+** OpenSSL is not compiled for ThreadSanitizer, which so cannot see its atomic operations, but does
+** see its calls of memcpy and the like.
+*/
+const char *__tsan_default_suppressions(void) {
+  return "called_from_lib:libcrypto.so\n";
+}
+
 struct worker {
   pthread_t thread;
   const char *url, *ca_file;

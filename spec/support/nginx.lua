@@ -3,6 +3,7 @@
 --   local site <close> = nginx.static("page.json")   site.url: a plain HTTP server that answers
 --                                                     every list request with this file
 --   local server <close> = nginx.start(configuration) for tls.lua
+--   nginx.version()                                   "1.22.1"
 --
 -- The listening socket is made here and handed over, as in an upgrade of a running nginx (variable
 -- NGINX). So the port is ours from the start, and the first request waits in the socket's queue
@@ -10,6 +11,7 @@
 
 local socket = require("socket")
 local process = require("spec.support.process")
+local shell = require("spec.support.shell")
 
 local START_TIMEOUT = 10
 local BACKLOG = 1024
@@ -50,7 +52,7 @@ case $NGINX in
 esac
 "$@" &
 nginx=$!
-trap 'kill $nginx' TERM
+trap 'kill $nginx 2>/dev/null' TERM
 (eval "cat <&$input"; kill $nginx) >/dev/null 2>&1 &
 echo started
 wait $nginx || wait $nginx
@@ -143,7 +145,17 @@ local function static(path)
   return start(STATIC, { FILE = path })
 end
 
+local known_version
+
+--- The version of nginx, such as "1.22.1".
+local function version()
+  known_version = known_version
+    or shell.must("PATH=$PATH:/usr/sbin nginx -v"):match("nginx/([%d.]+)")
+  return known_version
+end
+
 return {
+  version = version,
   start = start,
   static = static,
 }

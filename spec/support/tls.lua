@@ -24,7 +24,8 @@ local CONFIGURATION = [[
     keepalive_requests 1000000000;
   }
   server {
-    listen %ADDRESS% ssl %HTTP%;
+    listen %ADDRESS% ssl%PARAMETER%;
+    %DIRECTIVE%
     ssl_certificate %CERTIFICATE%;
     ssl_certificate_key %KEY%;
     ssl_protocols %PROTOCOLS%;
@@ -46,6 +47,12 @@ local CONFIGURATION = [[
   }
 ]]
 
+-- nginx has a directive of its own for HTTP/2 since 1.25.1, and complains about the old way.
+local function has_http2_directive()
+  local major, minor, patch = nginx.version():match("(%d+)%.(%d+)%.(%d+)")
+  return major * 1000000 + minor * 1000 + patch >= 1025001
+end
+
 --- Starts a front end for a server that api.lua started.
 local function start(api, options)
   options = options or {}
@@ -55,7 +62,8 @@ local function start(api, options)
   local files = certificates.get(options.certificate or "good")
   local front = nginx.start(CONFIGURATION, {
     UPSTREAM = tostring(api.port),
-    HTTP = options.http2 == false and "" or "http2",
+    PARAMETER = options.http2 ~= false and not has_http2_directive() and " http2" or "",
+    DIRECTIVE = options.http2 ~= false and has_http2_directive() and "http2 on;" or "",
     CERTIFICATE = files.certificate,
     KEY = files.key,
     PROTOCOLS = options.protocols or "TLSv1.2 TLSv1.3",
