@@ -14,7 +14,8 @@
 #   make coverage installs what is missing; which lines of C and Lua the specs run
 #   make debians  as root: make demo and make test in a fresh bookworm, trixie and sid
 #   make other-luas  the specs with every other Lua from 5.4 on that Debian has
-#   make dist SOURCE_URL=…   build/dist/: the archive of what is committed, and the rockspec for it
+#   make dist SOURCE_URL=… HOMEPAGE=…   build/dist/: the archive of what is committed, and the
+#                 rockspec for it
 #   make clean
 
 SHELL := /bin/bash
@@ -56,7 +57,11 @@ SPECS ?= spec
 
 # How to run something with what was built here.
 BUILT := LUA_PATH='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH='build/?.so;;'
-BUSTED := $(LUA) /usr/bin/busted
+
+# By the PATH: a script for any Lua, as Debian has it, or what LuaRocks wraps around one.
+BUSTED = $(shell busted=$$(command -v busted) || busted=busted; \
+  if head -n 1 "$$busted" 2>/dev/null | grep -q lua; then echo $(LUA) $$busted; \
+  else echo $$busted; fi)
 
 all: build/gradient/core.so
 
@@ -123,20 +128,25 @@ docs:
 
 # A release: what is committed as an archive, the same to the byte whoever makes it, and a rockspec
 # that expects it at SOURCE_URL. Publish the archive there, then the rockspec.
+ISSUES_URL ?= $(HOMEPAGE)/issues
+
 dist:
 	$(call install_packages,git)
 	@[ -n "$(SOURCE_URL)" ] || { echo "make dist: SOURCE_URL= must say where everybody will find" \
 	  "the archive" >&2; exit 1; }
+	@[ -n "$(HOMEPAGE)" ] || { echo "make dist: HOMEPAGE= must say where the project is" >&2; exit 1; }
 	@mkdir -p build/dist
 	@version=$$(git show HEAD:src/core.c | sed -n 's/^#define GRADIENT_VERSION "\(.*\)"/\1/p'); \
 	release=gradient-$$version; cd build/dist; \
 	git -c tar.umask=0022 -C ../.. archive --prefix=$$release/ HEAD | gzip -9n > $$release.tar.gz; \
 	md5=$$(md5sum < $$release.tar.gz | cut -d ' ' -f 1); \
 	git show HEAD:rockspec/gradient-scm-1.rockspec | awk -v version=$$version -v md5=$$md5 \
-	  -v url='$(SOURCE_URL)' '/^version = / { $$0 = "version = \"" version "-1\"" } \
+	  -v url='$(SOURCE_URL)' -v homepage='$(HOMEPAGE)' -v issues='$(ISSUES_URL)' ' \
+	  /^version = / { $$0 = "version = \"" version "-1\"" } \
 	  /^source = / { inside = 1; print "source = {\n  url = \"" url "\",\n  md5 = \"" md5 "\",";  \
 	    print "  dir = \"gradient-" version "\"," } \
 	  /^}/ { inside = 0 } \
+	  /make dist/ { $$0 = "  homepage = \"" homepage "\",\n  issues_url = \"" issues "\"," } \
 	  !inside { print }' > $$release-1.rockspec; \
 	ls -1 $$PWD/$$release.tar.gz $$PWD/$$release-1.rockspec
 

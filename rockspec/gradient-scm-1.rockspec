@@ -12,11 +12,21 @@ description = {
     that decodes the answers, iterators over all pages, retries, and no blocking of event loops.
   ]],
   license = "MIT",
+  maintainer = "the gradient authors",
+  labels = { "digitalocean", "gradient", "api", "http", "async", "curl" },
+  -- `make dist` adds homepage and issues_url.
 }
+supported_platforms = { "unix" }
 dependencies = {
-  "lua >= 5.4",
+  "lua >= 5.4, < 5.6",
   "lua-cjson >= 2.1",
-  -- The command gradient-jobs needs argparse, and says so; the module does without.
+  "argparse >= 0.7", -- for the command gradient-jobs
+}
+test_dependencies = {
+  "busted >= 2.0",
+  "luasocket >= 3.0",
+  "cqueues",
+  "luv",
 }
 external_dependencies = {
   -- Not by its header: on Debian that is where compilers look, but LuaRocks does not.

@@ -1,5 +1,6 @@
 --- What is installed: by make, and by LuaRocks from a checkout.
 
+local luarocks = require "spec.support.luarocks"
 local new_directory = require("spec.support.process").new_directory
 local shell = require "spec.support.shell"
 
@@ -56,11 +57,19 @@ describe("installation", function()
     assert.matches(works, run_from(directory .. "/stage/usr", program:format(modules())))
   end)
 
+  it("make uninstall leaves nothing of it, and nothing else out", function()
+    local stage = directory .. "/other"
+    must("mkdir -p %s/usr/share/lua/5.4 && touch %s/usr/share/lua/5.4/other.lua", stage, stage)
+    local before = must("find %s -type f", stage)
+    for _, target in ipairs{ "install", "uninstall" } do
+      must("make -C %s %s DESTDIR=%s PREFIX=/usr", directory, target, stage)
+    end
+    assert.equal(before, must("find %s -type f -o -name gradient", stage))
+  end)
+
   it("luarocks make installs a working rock, with what it depends on from the system", function()
-    shell.write(directory .. "/luarocks.lua",
-      'rocks_provided = { ["lua-cjson"] = "2.1.0-1" }; rocks_servers = {}')
-    must("cd %s && LUAROCKS_CONFIG=luarocks.lua luarocks --lua-version=5.4 make --tree=%s/tree",
-      directory, directory)
+    local command = luarocks.command(directory, luarocks.provided .. "rocks_servers = {}")
+    must("cd %s && %s make --tree=%s/tree", directory, command, directory)
     assert.matches(works, run_from(directory .. "/tree", program:format(modules())))
   end)
 

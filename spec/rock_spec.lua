@@ -1,6 +1,7 @@
 --- The release: archive and rockspec from `make dist`, and what LuaRocks makes of them.
 
 local api = require "spec.support.api"
+local configured = require "spec.support.luarocks"
 local new_directory = require("spec.support.process").new_directory
 local shell = require "spec.support.shell"
 
@@ -53,9 +54,9 @@ describe("the rock", function()
     version = shell.read("src/core.c"):match('#define GRADIENT_VERSION "([^"]+)"')
     archive = ("%s/build/dist/gradient-%s.tar.gz"):format(source, version)
     rockspec = ("%s/build/dist/gradient-%s-1.rockspec"):format(source, version)
-    must("make -C %s dist SOURCE_URL=file://%s", source, archive)
-    luarocks = ("env -i PATH=%s HOME=%s luarocks --lua-version=5.4"):format(
-      shell.quote(os.getenv("PATH")), work)
+    must("make -C %s dist SOURCE_URL=file://%s HOMEPAGE=https://example.com/gradient", source,
+      archive)
+    luarocks = configured.command(work, "rocks_servers = {}")
   end)
 
   lazy_teardown(function() must("rm -rf %s", work) end)
@@ -99,6 +100,8 @@ describe("the rock", function()
       must("cd %s && %s pack %s", server, luarocks, rockspec)
       pack_debian_rock(work .. "/parts", "lua-cjson", "lua-cjson-2.1.0-1",
         { cjson = "/lua/5.4/cjson.so", ["cjson.util"] = "/lua/5.4/cjson/util.lua" })
+      pack_debian_rock(work .. "/parts", "lua-argparse", "argparse-0.7.1-1",
+        { argparse = "/lua/5.4/argparse.lua" })
       for path in must("ls %s/parts/*.rockspec", work):gmatch("%S+") do
         must("cd %s/parts && %s make --pack-binary-rock %s && mv *.rock %s", work, luarocks, path,
           server)
@@ -124,6 +127,24 @@ describe("the rock", function()
       assert.equal(3, select(2, output:gsub('"uuid":', "")))
     end)
 
+    it("brings its README and license, which luarocks doc finds", function()
+      local output = must("%s doc --tree=%s gradient --list", luarocks, tree)
+      assert.matches("README%.md", output)
+      assert.matches("LICENSE", output)
+    end)
+
+    it("can be packed as it is installed, installed from that, and removed", function()
+      local packed, third = work .. "/packed", work .. "/third"
+      must("mkdir %s && cd %s && %s --tree=%s pack gradient", packed, packed, luarocks, tree)
+      must("%s install --tree=%s %s/gradient-*.rock", luarocks, third, packed)
+      local ask = ("cd / && %s lua5.4 -e %s"):format(environment(third, ""),
+        shell.quote('print(require("gradient")._VERSION)'))
+      assert.equal(version .. "\n", must("%s", ask))
+      must("%s remove --tree=%s gradient", luarocks, third)
+      assert.is_false(select(2, shell.run("%s", ask)))
+      assert.equal("", must("find %s -path '*gradient*' -type f", third))
+    end)
+
     it("is built from the release's rockspec, but only of the archive it was made for", function()
       local other = work .. "/other"
       must("%s build --tree=%s %s CFLAGS='-O0 -fPIC'", luarocks, other, rockspec)
@@ -142,11 +163,12 @@ describe("the rock", function()
   describe("make dist", function()
     it("makes the same archive to the byte for everybody, of what is committed", function()
       must("cd %s && git clone --quiet source clone && cd clone && echo more >> README.md"
-        .. " && echo more > other && umask 077 && TZ=Asia/Tokyo make dist SOURCE_URL=x", work)
+        .. " && echo more > other && umask 077 && TZ=Asia/Tokyo make dist SOURCE_URL=x"
+        .. " HOMEPAGE=y", work)
       must("cmp %s %s/clone/build/dist/gradient-%s.tar.gz", archive, work, version)
     end)
 
-    it("writes a rockspec that differs only in version, address and checksum", function()
+    it("writes a rockspec that differs only in version, addresses and checksum", function()
       local scm, release = {}, {}
       assert(loadfile("rockspec/gradient-scm-1.rockspec", "t", scm))()
       assert(loadfile(rockspec, "t", release))()
@@ -155,23 +177,37 @@ describe("the rock", function()
         dir = "gradient-" .. version,
       }, release.source)
       assert.equal(version .. "-1", release.version)
+      assert.equal("https://example.com/gradient", release.description.homepage)
+      assert.equal("https://example.com/gradient/issues", release.description.issues_url)
+      release.description.homepage, release.description.issues_url = nil, nil
       release.source, release.version = scm.source, scm.version
       assert.same(scm, release)
     end)
 
-    it("asks for the address", function()
-      local output, ok = shell.run("make -C %s dist", source)
-      assert.is_false(ok)
-      assert.matches("SOURCE_URL", output)
+    it("asks for the addresses", function()
+      for given, missing in pairs{ ["HOMEPAGE=y"] = "SOURCE_URL", ["SOURCE_URL=x"] = "HOMEPAGE" } do
+        local output, ok = shell.run("make -C %s dist %s", source, given)
+        assert.is_false(ok)
+        assert.matches(missing, output)
+      end
     end)
   end)
 
-  it("has its specs run by luarocks test", function()
+  it("has its specs run by luarocks test, with the busted of the PATH", function()
     must("mkdir -p %s/build && if [ -d build/gradient ]; then cp -a build/gradient %s/build; fi",
       source, source)
-    local output = must("cd %s && %s test -- SPECS=spec/errors_spec.lua", source, luarocks)
+    -- a wrapper, as LuaRocks makes it
+    local bin = work .. "/bin"
+    must("mkdir %s", bin)
+    shell.write(bin .. "/busted", ("#!/bin/sh\ntouch %s/was_used\nexec lua5.4 %s \"$@\"\n")
+      :format(bin, must("command -v busted"):match("%S+")))
+    must("chmod +x %s/busted", bin)
+    local provided = configured.command(work .. "/provided", configured.provided)
+    local command = ("cd %s && %s"):format(source, provided:gsub("PATH='", "%0" .. bin .. ":"))
+    local output = must("%s test -- SPECS=spec/errors_spec.lua", command)
     assert.matches("[1-9]%d* successes / 0 failures / 0 errors", output)
-    local _, ok = shell.run("cd %s && %s test -- SPECS=spec/missing_spec.lua", source, luarocks)
+    must("ls %s/was_used", bin)
+    local _, ok = shell.run("%s test -- SPECS=spec/missing_spec.lua", command)
     assert.is_false(ok)
   end)
 end)

@@ -82,9 +82,9 @@ table=$(row suite $(printf 'make_%s ' $targets))
 for suite in $suites; do
   bootstrap "$suite"
   root=$(mktemp -d "$work/$suite.XXXXXX")
-  chmod 755 "$root" # apt has a user of its own
   trap 'rm -rf --one-file-system "$root"' EXIT
   tar -C "$root" -xf "$work/$suite.tar"
+  chmod 755 "$root" # apt reads it as a user of its own
   git clone --quiet "file://$source" "$root/root/gradient"
   : >"$work/$suite.log"
   cells=()
