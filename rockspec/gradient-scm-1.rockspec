@@ -62,6 +62,7 @@ build = {
     ["gradient.names"] = "lua/gradient/names.lua",
     ["gradient.paginator"] = "lua/gradient/paginator.lua",
     ["gradient.poll"] = "lua/gradient/poll.lua",
+    ["gradient.report"] = "lua/gradient/report.lua",
     ["gradient.resource"] = "lua/gradient/resource.lua",
     ["gradient.retry"] = "lua/gradient/retry.lua",
     ["gradient.scheduled_indexing"] = "lua/gradient/scheduled_indexing.lua",

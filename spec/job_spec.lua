@@ -23,6 +23,11 @@ describe("a recorded answer", function()
 
   before_each(function() jobs = new_client().indexing_jobs end)
 
+  -- The same answer about the job with this uuid.
+  local function of(uuid, text)
+    return (text:gsub('"uuid":"[^"]*"', '"uuid":"' .. uuid .. '"', 1))
+  end
+
   -- The job of a recorded answer.
   local function recorded(name)
     answers.serve(server, name)
@@ -67,20 +72,34 @@ describe("a recorded answer", function()
     assert.is_nil(source.failed_item_count)
   end)
 
+  it("running, and then done, is waited for", function()
+    answers.serve(server, "create", "running")
+    local uuid, seen = answers.uuid "create", {}
+    server:script{ { status = 200, body = of(uuid, answers.text "done") } }
+    assert(jobs.wait_for_completion(uuid, { poll_interval = 0.001, on_progress = function(job)
+      seen[#seen + 1] = gradient.progress(job).done
+    end }))
+    assert.same({ 0, 2, 1 }, seen)
+  end)
+
   it("unknown_phase ends wait_for_completion", function()
-    answers.serve(server, "create", "running", "unknown_phase")
+    answers.serve(server, "unknown_phase")
     local looks = 0
-    local answer = assert(jobs.wait_for_completion("x", {
+    local answer = assert(jobs.wait_for_completion(answers.uuid "unknown_phase", {
       poll_interval = 0.001, on_progress = function() looks = looks + 1 end,
     }))
     assert.equal("BATCH_JOB_PHASE_COMPLETED", answer.job.phase)
-    assert.equal(3, looks)
+    assert.equal(1, looks)
   end)
 
   it("zero_times does not end it", function()
-    answers.serve(server, "zero_times", "done")
-    assert.equal(answers.uuid "done",
-      assert(jobs.wait_for_completion("x", { poll_interval = 0.001 })).job.uuid)
+    answers.serve(server, "zero_times", "zero_times")
+    local uuid = answers.uuid "zero_times"
+    server:script{ { status = 404 } }
+    local _, err = jobs.wait_for_completion(uuid, { poll_interval = 0.001 })
+    assert.equal("not_found", err.kind)
+    assert.equal(uuid, err.job.uuid)
+    assert.equal(3, #server:requests())
   end)
 end)
 

@@ -70,6 +70,21 @@ describe("operations on jobs", function()
       end
     end)
 
+    it("does not take another job for the one that was asked for", function()
+      answer_with('{"job":{"uuid":"' .. unknown_uuid:upper() .. '"}}')
+      assert(jobs.retrieve(unknown_uuid))
+      answer_with('{"job":{"uuid":"' .. unknown_uuid .. '"}}')
+      assert(jobs.retrieve(unknown_uuid:upper()))
+      for _, name in ipairs{ "retrieve", "update_cancel", "wait_for_completion" } do
+        answer_with('{"job":{"uuid":"another"}}')
+        local answer, err = jobs[name](unknown_uuid)
+        assert.is_nil(answer)
+        assert.equal("decode", err.kind)
+        assert.equal("the answer has uuid 'another' instead of '" .. unknown_uuid .. "'",
+          err.message)
+      end
+    end)
+
     it("takes the options of a call", function()
       local job = find(true)
       assert(jobs.retrieve(job.uuid, { headers = { ["x-one"] = "1" }, query = { detail = true } }))
@@ -81,7 +96,7 @@ describe("operations on jobs", function()
 
   describe("an id", function()
     local operations = { "retrieve", "update_cancel", "retrieve_data_sources",
-      "retrieve_signed_url", "list_by_knowledge_base", "wait_for_completion" }
+      "retrieve_signed_url", "list_by_knowledge_base", "wait_for_completion", "retrieve_report" }
 
     it("is percent-encoded, whatever is in it", function()
       for _, name in ipairs(operations) do
@@ -105,6 +120,8 @@ describe("operations on jobs", function()
         misuse.raises(function() f("..") end, "the uuid must be an id, not '..'")
         misuse.raises(function() f("a\nb") end, "the uuid must be an id, not 'a?b'")
         misuse.raises(function() f("a\0") end, "the uuid must be an id, not 'a?'")
+        misuse.raises(function() f(("x"):rep(1025)) end,
+          "the uuid must be at most 1024 bytes long, not 1025")
       end
       assert.equal(0, #server:requests())
     end)
@@ -188,6 +205,18 @@ describe("operations on jobs", function()
       local answer, err = jobs.create{ knowledge_base_uuid = "no-uuid" }
       assert.is_nil(answer)
       assert.equal("not_found", err.kind)
+    end)
+
+    it("says that the job may have been started when the answer does not tell", function()
+      for _, text in ipairs{ "", "{}", '{"job":null}', '{"job":{"uuid":"x"', "<html>",
+        '{"job":{"knowledge_base_uuid":"another"}}' } do
+        answer_with(text)
+        local answer, err = jobs.create{ knowledge_base_uuid = base }
+        assert.is_nil(answer)
+        assert.equal("decode", err.kind)
+        assert.matches("; the job may have been started$", err.message)
+      end
+      assert.equal(6, #server:requests())
     end)
 
     it("is not sent again when it may have been carried out", function()
@@ -314,11 +343,30 @@ describe("operations on jobs", function()
   end)
 
   it("retrieve_signed_url promises a string", function()
-    for _, body in ipairs{ "{}", '{"signed_url":null}', '{"signed_url":5}', "[]", "5" } do
+    for _, body in ipairs{ '{"signed_url":5}', "[]", "5", '{"signed_url":"https' } do
       answer_with(body)
       local answer, err = jobs.retrieve_signed_url(unknown_uuid)
       assert.is_nil(answer)
       assert.equal("decode", err.kind)
+    end
+  end)
+
+  it("retrieve_signed_url takes none for a job that has no report", function()
+    for _, body in ipairs{ "{}", '{"signed_url":null}', '{"signed_url":""}' } do
+      answer_with(body)
+      local answer, err = jobs.retrieve_signed_url(unknown_uuid)
+      assert.is_nil(answer)
+      assert.equal("not_found", err.kind)
+      assert.matches("has no report", err.message, 1, true)
+    end
+  end)
+
+  it("retrieve_signed_url keeps the URL's secret out of errors", function()
+    for _, scheme in ipairs{ "https://", "https:\\/\\/" } do
+      answer_with('{"signed_url":"' .. scheme .. 'host/report.csv?X-Signature=sosecret')
+      local _, err = jobs.retrieve_signed_url(unknown_uuid)
+      assert.equal("decode", err.kind)
+      assert.matches("report.csv?***", err.body, 1, true)
     end
   end)
 
@@ -328,7 +376,7 @@ describe("operations on jobs", function()
       assert.equal("/v2/gen-ai/indexing_jobs/" .. job.uuid .. "/details_signed_url",
         server:last_request().target)
       if job.is_report_available then
-        assert.matches("^https://", answer.signed_url)
+        assert.matches("^https?://", answer.signed_url)
         break
       end
       assert.equal("not_found", err.kind)

@@ -379,7 +379,7 @@ static struct client *check_client(lua_State *L) {
 ** request: url (string); and, optional: method (string, "GET"), headers (sequence of strings as
 ** CURLOPT_HTTPHEADER takes them), body (string), timeout and connect_timeout (seconds, 60 and 5),
 ** max_body (bytes, 64 MiB), proxy (string, "" for none), fresh (boolean: not over a connection that
-** was used before). Raises for a request that libcurl does not take, and when memory is short. */
+** was used before), anonymous (boolean: without the client's headers). Raises for a request that libcurl does not take, and when memory is short. */
 static int client_send(lua_State *L) {
   struct client *c = check_client(L);
   struct transfer *t;

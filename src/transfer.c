@@ -429,7 +429,9 @@ void transfer_send(lua_State *L, struct transfer *t, struct transfers *all,
   t->easy = curl_easy_duphandle(defaults->easy);
   if (!t->easy)
     luaL_error(L, "not enough memory");
-  add_headers(L, t, request, defaults->headers);
+  lua_getfield(L, request, "anonymous");
+  add_headers(L, t, request, lua_toboolean(L, -1) ? NULL : defaults->headers);
+  lua_pop(L, 1);
   set_url(L, t, request, &code);
   set_method(L, t, request, &code);
   set_limits(L, t, request, &code);

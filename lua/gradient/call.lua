@@ -24,12 +24,17 @@ local call = {}
 --- A new call, due at once.
 ---@param client table
 ---@param request table  for core's client:send, and `max_retries`, `deadline` (core.now, after
----which no attempt may last), `member` and `opener`
+---which no attempt may last), `member` and `opener` (without: the answer is text), `identity`,
+---`absent` and `caution` (see resource.lua); `shown_url`, `place`, `redact` for what is secret
 ---@param pace table?  see paginator.lua
 ---@return gradient.call
 function call.new(client, request, pace)
+  local redact = client.redact
+  if request.redact then
+    redact = function(told) return client.redact(request.redact(told)) end
+  end
   return setmetatable({
-    client = client, request = request, pace = pace,
+    client = client, request = request, pace = pace, redact = redact,
     attempts = 0, over = false, started_at = core.now(), resume_at = 0,
   }, call_metatable)
 end
@@ -56,7 +61,7 @@ function call_methods:event(kind, fields)
   local client = self.client
   if not client.on_event then return end
   fields.type, fields.attempt = kind, self.attempts
-  fields.method, fields.url = self.request.method, self.request.url
+  fields.method, fields.url = self.request.method, self.request.shown_url or self.request.url
   client.on_event(fields)
 end
 
@@ -68,12 +73,13 @@ function call_methods:fail(fields)
   self:event("error", { error = self.error })
 end
 
--- The beginning of the body without the token, nor the part of one that the limit would cut off.
+-- The beginning of the body without the token or another secret, nor the part of one that the
+-- limit would cut off.
 function call_methods:body_excerpt()
-  local margin = math.max(0, self.client.token_length - 1)
+  local margin = self.request.redact and max_error_body or math.max(0, self.client.token_length - 1)
   local body = self.transfer:body(max_error_body + margin)
   local is_cut = #body == max_error_body + margin
-  body = self.client.redact(body)
+  body = self.redact(body)
   return (is_cut and body:sub(1, -margin - 1) or body):sub(1, max_error_body)
 end
 
@@ -93,7 +99,7 @@ end
 
 -- The error that an answer outside 2xx stands for.
 function call_methods:answer_error(status, headers)
-  local redact, body = self.client.redact, self:body_excerpt()
+  local redact, body = self.redact, self:body_excerpt()
   local told = self.transfer:decode()
   if type(told) ~= "table" then told = {} end
   local function text(value)
@@ -112,11 +118,12 @@ end
 function call_methods:transfer_error(code, message)
   local kind = (code == "timeout" or code == "closed") and code or "connection"
   if code == "timeout" then
-    message = ("%s did not answer in time: %s"):format(self.client.base_url, message)
+    message = ("%s did not answer in time: %s"):format(self.request.place or self.client.base_url,
+      message)
   elseif code == "certificate" then
     message = message .. " (option 'ca_file' names the authorities to trust)"
   end
-  return { kind = kind, message = self.client.redact(message) }
+  return { kind = kind, message = self.redact(message) }
 end
 
 -- Another attempt after a pause, or the end.
@@ -167,11 +174,11 @@ function call_methods:conclude(now, status, headers_or_code, message, sent)
   end
   self:event("response", {
     status = status, elapsed = now - self.sent_at,
-    request_id = self.client.redact(headers_or_code["x-request-id"]),
+    request_id = self.redact(headers_or_code["x-request-id"]),
   })
   if status >= 200 and status < 300 then
     self.over, self.status, self.ended_at = true, status, now
-    self.headers = self.client.redact(headers_or_code)
+    self.headers = self.redact(headers_or_code)
     return
   end
   self:retry_or_fail(self:answer_error(status, headers_or_code),
@@ -207,31 +214,58 @@ function call_methods:decode_error(message)
   if content_type and not content_type:find("json", 1, true) then
     message = ("the answer is %s, not JSON: %s"):format(content_type, message)
   end
+  if self.request.caution then message = message .. "; " .. self.request.caution end
   return {
-    kind = "decode", message = self.client.redact(message), status = self.status,
+    kind = "decode", message = self.redact(message), status = self.status,
     request_id = headers["x-request-id"], headers = headers,
     body = self:body_excerpt(),
   }
+end
+
+-- Why this is not the answer that was asked for; nil when it is.
+function call_methods:mismatch(promised)
+  local request = self.request
+  if promised == nil or promised == core.null then
+    return ("the answer has no '%s'"):format(request.member)
+  end
+  for name, asked in pairs(request.identity or {}) do
+    local found = promised[name]
+    if type(found) == "string" and found:lower() ~= asked:lower() then
+      return ("the answer has %s '%s' instead of '%s'"):format(name, found, asked)
+    end
+  end
+end
+
+-- The answer as a Lua value; nil when it is not what was promised.
+function call_methods:decoded()
+  local request = self.request
+  if not request.member then return self.transfer:body() end
+  local answer, message = self.transfer:decode(self.client.keep_nulls, request.member,
+    request.opener)
+  local promised = answer and answer[request.member]
+  if request.opener == "[" and answer then
+    -- an empty list may come as null, or not at all
+    if type(promised) ~= "table" then answer[request.member] = {} end
+    return answer
+  end
+  if request.absent and answer
+    and (promised == nil or promised == core.null or promised == "") then
+    self:fail{ kind = request.absent.kind, message = request.absent.message,
+      status = self.status, request_id = self.headers["x-request-id"], headers = self.headers }
+    return nil
+  end
+  message = message or self:mismatch(promised)
+  if not message then return answer end
+  self:fail(self:decode_error(message))
 end
 
 --- The outcome of a call that is over; once.
 ---@return table? answer, gradient.response|gradient.error response
 function call_methods:outcome()
   if self.error then return nil, self.error end
-  local request, headers = self.request, self.headers
-  local answer, message = self.transfer:decode(self.client.keep_nulls, request.member,
-    request.opener)
-  if answer == nil then
-    self:fail(self:decode_error(message))
-    return nil, self.error
-  end
-  local promised = answer[request.member]
-  if request.opener == "[" and type(promised) ~= "table" then
-    answer[request.member] = {} -- an empty list may come as null, or not at all
-  elseif promised == nil or promised == core.null then
-    self:fail(self:decode_error(("the answer has no '%s'"):format(request.member)))
-    return nil, self.error
-  end
+  local headers = self.headers
+  local answer = self:decoded()
+  if not answer then return nil, self.error end
   self:release()
   return answer, {
     status = self.status, headers = headers, request_id = headers["x-request-id"],

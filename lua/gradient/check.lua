@@ -68,9 +68,14 @@ check.token = { "a non-empty string", function(value, what)
   return value
 end }
 
+local longest_id = 1024 -- bytes
+
 --- A part of a path. "." and ".." would lead to another path.
 check.id = { "a non-empty string", function(value, what)
   if type(value) ~= "string" or value == "" then return nil end
+  if #value > longest_id then
+    return nil, ("%s must be at most %d bytes long, not %d"):format(what, longest_id, #value)
+  end
   if value == "." or value == ".." or value:find("%c") then
     return nil, ("%s must be an id, not '%s'"):format(what, value:gsub("%c", "?"))
   end

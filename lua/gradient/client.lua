@@ -195,13 +195,13 @@ local function new(options, level)
     has_token = token and true or false, token_problem = token_problem,
     refusal = refusal(scheme, host, checked),
     redact = redactor(token), token_length = token and #token or 0,
-    -- A proxy of the environment is for the network, not for this machine.
-    proxy = not checked.proxy and is_loopback(host) and "" or nil,
+    has_proxy = checked.proxy ~= nil,
     timeout = checked.timeout or 60, connect_timeout = checked.connect_timeout or 5,
     max_retries = checked.max_retries or 2, max_body = checked.max_body or 64 * 1024 * 1024,
     headers = checked.headers or {}, keep_nulls = checked.keep_nulls or false,
     on_event = both(checked.on_event, logger()), wait = checked.wait, waiting = 0, closed = false,
   }, client_metatable)
+  self.proxy = self:proxy_for(host)
   self.core = core.client{
     user_agent = checked.user_agent or user_agent(),
     proxy = checked.proxy, ca_file = checked.ca_file,
@@ -237,8 +237,22 @@ function client_methods:obstacle()
   if self.refusal then return "connection", self.refusal end
 end
 
+-- A proxy of the environment is for the network, not for this machine.
+function client_methods:proxy_for(host)
+  return not self.has_proxy and is_loopback(host) and "" or nil
+end
+
 local json_headers = { accept = "application/json" }
 local json_body_headers = { accept = "application/json", ["content-type"] = "application/json" }
+
+-- A request that is not sent at all.
+function client_methods:refuse(method, url, kind, message)
+  local err = errors.new{ kind = kind, message = message, attempts = 0 }
+  if self.on_event then
+    self.on_event{ type = "error", method = method, url = url, attempt = 0, error = err }
+  end
+  return nil, err
+end
 
 --- A call of the API, not started yet.
 ---@package
@@ -252,14 +266,7 @@ local json_body_headers = { accept = "application/json", ["content-type"] = "app
 function client_methods:call(operation, segments, query, body, options, pace)
   local kind, message = self:obstacle()
   local url = self.url:with(segments, query)
-  if kind then
-    local err = errors.new{ kind = kind, message = message, attempts = 0 }
-    if self.on_event then
-      self.on_event{ type = "error", method = operation.method, url = url, attempt = 0,
-        error = err }
-    end
-    return nil, err
-  end
+  if kind then return self:refuse(operation.method, url, kind, message) end
   return call.new(self, {
     method = operation.method, url = url, body = body,
     headers = header_lines(body and json_body_headers or json_headers, self.headers,
@@ -268,8 +275,38 @@ function client_methods:call(operation, segments, query, body, options, pace)
     connect_timeout = options.connect_timeout or self.connect_timeout,
     max_retries = options.max_retries or self.max_retries, deadline = options.deadline,
     max_body = self.max_body, proxy = self.proxy, fresh = operation.method == "POST",
-    member = operation.member, opener = operation.opener,
+    member = operation.member, opener = operation.opener, identity = options.identity,
+    absent = operation.absent, caution = operation.caution, redact = operation.redact,
   }, pace)
+end
+
+--- A call for a text at another place, which gets neither the token nor any header of the
+--- program's; over https, or from this machine.
+---@package
+---@param place table  url; shown_url and redact for what events and errors may tell of it
+---@param options gradient.call_options  checked
+---@return gradient.call?, gradient.error?
+function client_methods:call_elsewhere(place, options)
+  local shown = place.shown_url
+  if self.closed then return self:refuse("GET", shown, "closed", "the client was closed") end
+  local url, complaint = core.url(place.url)
+  local scheme, host
+  if url then scheme, host = url:parts() end
+  if not host then
+    return self:refuse("GET", shown, "connection", ("%s cannot be used: %s"):format(shown,
+      complaint or "it has no host"))
+  elseif scheme ~= "https" and not (scheme == "http" and is_loopback(host)) then
+    return self:refuse("GET", shown, "connection",
+      ("%s is not fetched, because it is not https"):format(shown))
+  end
+  return call.new(self, {
+    method = "GET", url = place.url, anonymous = true, headers = { "accept: */*", "user-agent:" },
+    shown_url = shown, place = host, redact = place.redact,
+    timeout = options.timeout or self.timeout,
+    connect_timeout = options.connect_timeout or self.connect_timeout,
+    max_retries = options.max_retries or self.max_retries, deadline = options.deadline,
+    max_body = self.max_body, proxy = self:proxy_for(host),
+  })
 end
 
 -- Counts a waiting call out, also when its coroutine is closed, or collected, meanwhile. The last

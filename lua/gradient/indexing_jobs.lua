@@ -5,6 +5,7 @@
 local check = require "gradient.check"
 local jobs = require "gradient.job"
 local poll = require "gradient.poll"
+local report = require "gradient.report"
 
 local indexing_jobs = {}
 
@@ -21,17 +22,19 @@ indexing_jobs.list_by_knowledge_base = {
 
 indexing_jobs.retrieve = {
   method = "GET", path = "v2/gen-ai/indexing_jobs/{uuid}", member = "job", opener = "{",
+  identity = "uuid",
 }
 
 indexing_jobs.create = {
   method = "POST", path = "v2/gen-ai/indexing_jobs", member = "job", opener = "{",
   body = { knowledge_base_uuid = check.id, data_source_uuids = check.ids },
-  required = { "knowledge_base_uuid" },
+  required = { "knowledge_base_uuid" }, identity = "knowledge_base_uuid",
+  caution = "the job may have been started",
 }
 
 indexing_jobs.update_cancel = {
   method = "PUT", path = "v2/gen-ai/indexing_jobs/{uuid}/cancel", member = "job", opener = "{",
-  body = { uuid = check.id },
+  body = { uuid = check.id }, identity = "uuid",
 }
 
 indexing_jobs.retrieve_data_sources = {
@@ -41,8 +44,11 @@ indexing_jobs.retrieve_data_sources = {
 
 indexing_jobs.retrieve_signed_url = {
   method = "GET", path = "v2/gen-ai/indexing_jobs/{uuid}/details_signed_url",
-  member = "signed_url", opener = '"',
+  member = "signed_url", opener = '"', redact = report.redact,
+  absent = { kind = "not_found", message = "the indexing job has no report" },
 }
+
+indexing_jobs.retrieve_report = { ids = { "uuid" }, run = report.fetch }
 
 indexing_jobs.wait_for_completion = poll{
   subject = "indexing job %s", unready = "is not over", kind = "job_failed",

@@ -20,7 +20,7 @@ knowledge_bases.list = {
 
 knowledge_bases.retrieve = {
   method = "GET", path = "v2/gen-ai/knowledge_bases/{uuid}",
-  member = "knowledge_base", opener = "{",
+  member = "knowledge_base", opener = "{", identity = "uuid",
 }
 
 knowledge_bases.data_sources.list = {

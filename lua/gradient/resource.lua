@@ -4,7 +4,10 @@
 --- parameters by name with what each must be (see check.lua), `required` the ones that must be
 --- there; `member` and `opener`, what the answer promises under that name: an object ("{"), a
 --- string ('"'), or an array of objects ("["); `filter`, further parameters of `each`. A body's
---- parameter that has the name of an id is that id.
+--- parameter that has the name of an id is that id. `identity` is the name of an id or parameter
+--- that the promised object must have as well. `absent`, an error's kind and message, is what it
+--- means when the promised value is missing; `caution`, what to tell when the answer cannot be read
+--- though the request was carried out; `redact` takes secrets out of what errors tell.
 ---
 --- A program calls it with the ids in their order, then a table of parameters if there are any,
 --- then options. An operation named `list` with pages also becomes `each` and `pages`.
@@ -150,15 +153,17 @@ end
 -- Makes the call, which somebody still has to drive; nil and an error when it must not be made.
 local function new_call(client, operation, ids, params, options, pace)
   local body = operation.body and encode(chosen(operation.body, params, ids))
+  local identity = operation.identity
+  options.identity = identity and { [identity] = ids[identity] or params[identity] }
   options.deadline = options.total_timeout and core.now() + options.total_timeout
   return client:call(operation, segments(operation, ids), query_of(operation, params, options),
     body, options, pace)
 end
 
--- The one request of an operation, from start to end.
-local function request(client, operation, ids, params, options)
-  local call <close>, problem = new_call(client, operation, ids, params, options)
-  if not call then return nil, problem end
+-- Drives a call from start to end.
+local function outcome(client, new_one, problem)
+  if not new_one then return nil, problem end
+  local call <close> = new_one
   client:drive(call, { call })
   return call:outcome()
 end
@@ -206,7 +211,7 @@ function resource.new(operations, get_client)
       end)
     elseif operation.path then
       bound[name] = bind_function(operation, get_client, function(client, ...)
-        return request(client, operation, ...)
+        return outcome(client, new_call(client, operation, ...))
       end)
     else
       bound[name] = resource.new(operation, get_client)
@@ -218,6 +223,16 @@ function resource.new(operations, get_client)
     bound.pages = bind_iterator(list, get_client, "pages")
   end
   return bound
+end
+
+--- Fetches a text from another place, see client:call_elsewhere.
+---@param client gradient.client
+---@param place table
+---@param options gradient.call_options  checked
+---@return string? text
+---@return gradient.response|gradient.error response
+function resource.fetch(client, place, options)
+  return outcome(client, client:call_elsewhere(place, options))
 end
 
 return resource

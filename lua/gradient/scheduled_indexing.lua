@@ -22,17 +22,18 @@ end, 1)
 scheduled_indexing.create = {
   method = "POST", path = "v2/gen-ai/scheduled-indexing", member = "indexing_info", opener = "{",
   body = { knowledge_base_uuid = check.id, time = time_of_day, days = days },
-  required = { "knowledge_base_uuid", "time", "days" },
+  required = { "knowledge_base_uuid", "time", "days" }, identity = "knowledge_base_uuid",
+  caution = "the schedule may have been created",
 }
 
 scheduled_indexing.retrieve = {
   method = "GET", path = "v2/gen-ai/scheduled-indexing/knowledge-base/{knowledge_base_uuid}",
-  member = "indexing_info", opener = "{",
+  member = "indexing_info", opener = "{", identity = "knowledge_base_uuid",
 }
 
 scheduled_indexing.delete = {
   method = "DELETE", path = "v2/gen-ai/scheduled-indexing/{uuid}",
-  member = "indexing_info", opener = "{",
+  member = "indexing_info", opener = "{", identity = "uuid",
 }
 
 return scheduled_indexing

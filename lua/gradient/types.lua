@@ -259,14 +259,23 @@ function indexing_jobs.update_cancel(uuid, options) end
 ---@return gradient.response|gradient.error response
 function indexing_jobs.retrieve_data_sources(uuid, options) end
 
---- Where the report of a job can be had.
+--- Where the report of a job can be had for some minutes. Whoever knows this URL may read it.
 ---@param uuid string
 ---@param options? gradient.call_options
 ---@return { signed_url: string }? answer
 ---@return gradient.response|gradient.error response
 function indexing_jobs.retrieve_signed_url(uuid, options) end
 
---- The latest 15 jobs of a knowledge base; `each{knowledge_base_uuid=}` has them all.
+--- The report of a job: what was indexed, skipped, failed, a line a file (CSV). It is fetched from
+--- its signed URL over https, without the token and without your headers. An error of kind
+--- not_found when there is none.
+---@param uuid string
+---@param options? gradient.call_options  `headers` and `query` are for the API only
+---@return string? text
+---@return gradient.response|gradient.error response  of the host that has the report
+function indexing_jobs.retrieve_report(uuid, options) end
+
+--- The latest 15 jobs of a knowledge base, which are all that the platform keeps.
 ---@param uuid string  of the knowledge base
 ---@param options? gradient.call_options
 ---@return gradient.page? page
