@@ -10,7 +10,7 @@
 #   make bench    installs what is missing; figures against peers
 #   make soak     100,000 requests with mixed faults, plainly and fewer under the sanitizers
 #   make fuzz SECONDS=60     fuzzes the decoder
-#   make docs     installs what is missing; the reference as HTML, build/docs/index.html
+#   make docs     the reference as HTML, build/docs/index.html
 #   make coverage installs what is missing; which lines of C and Lua the specs run
 #   make debians  as root: make demo and make test in a fresh bookworm, trixie and sid
 #   make other-luas  the specs with every other Lua from 5.4 on that Debian has
@@ -47,8 +47,7 @@ LUA_FILES := $(shell cd lua && find gradient -name '*.lua' | sort)
 # Debian's names of what each step needs
 BUILD_PACKAGES := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev lua-cjson
 DEMO_PACKAGES := $(BUILD_PACKAGES) lua-cqueues lua-socket ca-certificates
-DOCS_PACKAGES := lua-ldoc lua-discount lua5.1
-TEST_PACKAGES := $(DEMO_PACKAGES) $(DOCS_PACKAGES) lua-busted lua-check lua-luv lua-argparse \
+TEST_PACKAGES := $(DEMO_PACKAGES) lua-busted lua-check lua-luv lua-argparse \
   luarocks clang clang-tidy clang-format cppcheck valgrind libclang-rt-dev nginx openssl curl \
   locales
 
@@ -120,10 +119,9 @@ clean:
 	rm -rf build gradient src/*.o
 
 docs:
-	$(call install_packages,$(DOCS_PACKAGES))
-	@mkdir -p build
-	@rm -rf build/docs
-	@ldoc --quiet --fatalwarnings --testing -c .ldoc .
+	$(call install_packages,lua5.4)
+	@mkdir -p build/docs
+	@$(BUILT) $(LUA) spec/tools/reference.lua build/docs/index.html
 	@echo $(CURDIR)/build/docs/index.html
 
 # A release: what is committed as an archive, the same to the byte whoever makes it, and a rockspec

@@ -1,5 +1,6 @@
 --- The API's enumerations. The server may send others, and these arrive as they are.
 
+--- How far a job is, by its field `phase`.
 ---@alias gradient.job_phase
 ---| "BATCH_JOB_PHASE_UNKNOWN"
 ---| "BATCH_JOB_PHASE_PENDING"
@@ -9,6 +10,7 @@
 ---| "BATCH_JOB_PHASE_ERROR"
 ---| "BATCH_JOB_PHASE_CANCELLED"
 
+--- The outcome of a job, by its field `status`.
 ---@alias gradient.job_status
 ---| "INDEX_JOB_STATUS_UNKNOWN"
 ---| "INDEX_JOB_STATUS_PARTIAL"
@@ -19,6 +21,7 @@
 ---| "INDEX_JOB_STATUS_PENDING"
 ---| "INDEX_JOB_STATUS_CANCELLED"
 
+--- The state of a data source within a job.
 ---@alias gradient.data_source_status
 ---| "DATA_SOURCE_STATUS_UNKNOWN"
 ---| "DATA_SOURCE_STATUS_IN_PROGRESS"
@@ -28,6 +31,7 @@
 ---| "DATA_SOURCE_STATUS_FAILED"
 ---| "DATA_SOURCE_STATUS_CANCELLED"
 
+--- The state of a knowledge base's database.
 ---@alias gradient.database_status
 ---| "CREATING"
 ---| "ONLINE"
@@ -58,8 +62,10 @@ local function raise_for_unknown_names(enum, values)
   })
 end
 
--- The names behind a prefix, written out so that an editor finds them, and reports all others.
+-- Written out, so that an editor finds the names and reports all others.
 
+--- The phases of a job, by short names: `job.phase == gradient.phase.FAILED`. Any other name
+--- raises. The server may send other phases; they arrive as they are.
 ---@class gradient.phase_names
 enums.phase = {
   UNKNOWN = "BATCH_JOB_PHASE_UNKNOWN",
@@ -71,6 +77,7 @@ enums.phase = {
   CANCELLED = "BATCH_JOB_PHASE_CANCELLED",
 }
 
+--- The statuses of a job, by short names.
 ---@class gradient.status_names
 enums.status = {
   UNKNOWN = "INDEX_JOB_STATUS_UNKNOWN",
@@ -83,6 +90,7 @@ enums.status = {
   CANCELLED = "INDEX_JOB_STATUS_CANCELLED",
 }
 
+--- The statuses of a job's data sources, by short names.
 ---@class gradient.data_source_status_names
 enums.data_source_status = {
   UNKNOWN = "DATA_SOURCE_STATUS_UNKNOWN",
@@ -94,6 +102,7 @@ enums.data_source_status = {
   CANCELLED = "DATA_SOURCE_STATUS_CANCELLED",
 }
 
+--- The statuses of a knowledge base's database.
 ---@class gradient.database_status_names
 enums.database_status = {
   CREATING = "CREATING",

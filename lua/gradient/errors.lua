@@ -1,5 +1,6 @@
 --- The error value: what the outside world did, as a table that prints as one sentence.
 
+--- What went wrong, by an error's field `kind`.
 ---@alias gradient.error_kind
 ---| "bad_request"           # HTTP 400
 ---| "authentication"        # HTTP 401, or no token
@@ -17,6 +18,7 @@
 ---| "job_failed"            # wait_for_completion: the job did not succeed
 ---| "database_failed"       # wait_for_database: it will not come online
 
+--- An error. It prints as one sentence.
 ---@class gradient.error
 ---@field kind gradient.error_kind
 ---@field message string

@@ -14,12 +14,12 @@ local timestamp = require "gradient.timestamp"
 ---@field indexing_jobs gradient.indexing_jobs  of the default client, as all that follow
 ---@field knowledge_bases gradient.knowledge_bases
 ---@field scheduled_indexing gradient.scheduled_indexing
----@field _VERSION string
+---@field _VERSION string  The version of this module, such as "0.2.0".
 ---@field phase gradient.phase_names
 ---@field status gradient.status_names
 ---@field data_source_status gradient.data_source_status_names
 ---@field database_status gradient.database_status_names
----@field null lightuserdata  stands for a JSON null; the same value as cjson.null
+---@field null lightuserdata  Stands for a JSON null; the same value as cjson.null.
 local gradient = {
   _VERSION = core.version,
   null = core.null,

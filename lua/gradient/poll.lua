@@ -6,12 +6,12 @@ local errors = require "gradient.errors"
 
 local default_poll_interval = 5
 
---- For wait_for_completion and wait_for_database.
+--- How wait_for_completion and wait_for_database wait: how often they look, and for how long.
 ---@class gradient.poll_settings
 ---@field poll_interval? number  seconds between two looks, default 5
 ---@field timeout? number  seconds in all; default: none
 ---@field on_progress? fun(seen: table)  called after each look: wait_for_completion passes the
----job, wait_for_database the answer
+--- job, wait_for_database the answer
 
 local setting_kinds = {
   poll_interval = check.seconds, timeout = check.seconds, on_progress = check.callable,

@@ -10,6 +10,10 @@ local gradient = {}
 
 --- Reads an RFC 3339 date-time, as the API writes them. A leap second (:60) counts as the first
 --- second of the next minute.
+---
+--- ```lua
+--- print(os.time() - gradient.timestamp("2026-01-31T18:00:00Z"), "seconds ago")
+--- ```
 ---@param text string
 ---@return number? seconds  since the epoch: an integer where whole, else a float
 ---@return string? message  when it is none
@@ -27,6 +31,7 @@ function gradient.is_finished(job) end
 ---@return gradient.outcome? outcome  nil while the job is not over
 function gradient.outcome(job) end
 
+--- How a job ended.
 ---@alias gradient.outcome
 ---| "succeeded"
 ---| "partial"
@@ -35,18 +40,24 @@ function gradient.outcome(job) end
 ---| "cancelled"
 
 --- How far a job is.
+---
+--- ```lua
+--- local progress = gradient.progress(job)
+--- print(progress.done, progress.total or "?", progress.unit)
+--- ```
 ---@param job gradient.job
 ---@return gradient.progress
 function gradient.progress(job) end
 
+--- How far a job is.
 ---@class gradient.progress
 ---@field done number  an integer, unless it is too large for one
 ---@field total? number  nil as long as it is not known
 ---@field unit "files"|"bytes"|"data sources"  the first of these in which the job counts
 
---- The server leaves out what is zero, false, empty or not known yet: a job that has just been
---- started has no counts at all. gradient.progress and gradient.outcome know what that means. A
---- time that was never set may come as 0001-01-01T00:00:00Z.
+--- An indexing job. The server leaves out what is zero, false, empty or not known yet: a job that
+--- has just been started has no counts at all. gradient.progress and gradient.outcome know what
+--- that means. A time that was never set may come as 0001-01-01T00:00:00Z.
 ---@class gradient.job
 ---@field uuid? string
 ---@field knowledge_base_uuid? string
@@ -67,6 +78,7 @@ function gradient.progress(job) end
 ---@field is_report_available? boolean  has retrieve_signed_url a report?
 ---@field data_source_jobs? gradient.data_source[]
 
+--- A data source within a job, and what became of it.
 ---@class gradient.data_source
 ---@field data_source_uuid? string
 ---@field status? gradient.data_source_status|string
@@ -118,27 +130,32 @@ function gradient.progress(job) end
 ---@field item_path? string  deprecated
 ---@field region? string  deprecated
 
+--- Where a web crawler begins, and what it follows.
 ---@class gradient.web_crawler_data_source
 ---@field base_url? string
 ---@field crawling_option? string
 ---@field embed_media? boolean
 ---@field exclude_tags? string[]
 
+--- A file that was uploaded.
 ---@class gradient.file_upload_data_source
 ---@field original_file_name? string
 ---@field size_in_bytes? string  uint64 in decimal
 ---@field stored_object_key? string
 
+--- One page of knowledge bases.
 ---@class gradient.knowledge_base_page
 ---@field knowledge_bases gradient.knowledge_base[]
 ---@field links? { pages: gradient.links? }
 ---@field meta? gradient.meta
 
+--- One page of the data sources of a knowledge base.
 ---@class gradient.knowledge_base_data_source_page
 ---@field knowledge_base_data_sources gradient.knowledge_base_data_source[]
 ---@field links? { pages: gradient.links? }
 ---@field meta? gradient.meta
 
+--- A knowledge base and the state of its database.
 ---@class gradient.knowledge_base_answer
 ---@field knowledge_base gradient.knowledge_base
 ---@field database_status? gradient.database_status|string
@@ -156,11 +173,13 @@ function gradient.progress(job) end
 ---@field last_ran_at? string
 ---@field next_run_at? string
 
+--- One page of jobs.
 ---@class gradient.page
 ---@field jobs gradient.job[]
 ---@field links? { pages: gradient.links? }
 ---@field meta? gradient.meta
 
+--- Addresses of other pages, as the server sends them. The iterators count pages instead.
 ---@class gradient.links
 ---@field first? string
 ---@field last? string
@@ -168,11 +187,13 @@ function gradient.progress(job) end
 ---@field previous? string
 ---@field prev? string
 
+--- Where a page is in its list, and how long the list is.
 ---@class gradient.meta
 ---@field page? integer
 ---@field pages? integer
 ---@field total? integer
 
+--- What came with an answer.
 ---@class gradient.response
 ---@field status integer
 ---@field headers table<string, string>  names in lower case
@@ -182,29 +203,54 @@ function gradient.progress(job) end
 ---@field elapsed number  seconds from the first request to the whole answer
 ---@field attached? boolean  start: was there a job under way already?
 
+--- Options of a client.
+---@class gradient.options
+
+--- Options of one call.
+---@class gradient.call_options
+
+--- What on_event is told.
+---@class gradient.event
+
+--- A client: a token, an address, and connections that are kept.
+---@class gradient.client
+
+--- Which page to ask for.
 ---@class gradient.list_params
 ---@field page? integer  from 1
 ---@field per_page? integer  20 when left out, 200 at the most
 
+--- Where to begin, and which jobs to yield.
 ---@class gradient.each_params: gradient.list_params
 ---@field knowledge_base_uuid? string  only the jobs of this knowledge base
 
+--- What to index.
 ---@class gradient.create_params
 ---@field knowledge_base_uuid string
 ---@field data_source_uuids? string[]  left out: all data sources are indexed
 
+--- Options of an iteration.
 ---@class gradient.iteration_options: gradient.call_options
 ---@field prefetch? integer  pages on the way while the program works on one; default 1
 
+--- When to index.
 ---@class gradient.schedule_params
 ---@field knowledge_base_uuid string
 ---@field time string  "HH:MM" from "00:00" to "23:59", UTC
 ---@field days integer[]  1 (Monday) to 7 (Sunday), at least one
 
+--- Indexing jobs: list them, follow them, start and cancel them. An operation returns its answer
+--- and a response, or `nil` and an error.
 ---@class gradient.indexing_jobs
 local indexing_jobs = {}
 
 --- One page of jobs.
+---
+--- ```lua
+--- local page, err = gradient.indexing_jobs.list{ page = 1, per_page = 50 }
+--- if not page then error(err) end
+--- for _, job in ipairs(page.jobs) do print(job.uuid, job.phase) end
+--- ```
 ---@param params? gradient.list_params
 ---@param options? gradient.call_options
 ---@return gradient.page? page
@@ -212,12 +258,22 @@ local indexing_jobs = {}
 function indexing_jobs.list(params, options) end
 
 --- Every job of every page, once.
+---
+--- ```lua
+--- for job in gradient.indexing_jobs.each() do print(job.uuid, gradient.outcome(job)) end
+--- ```
 ---@param params? gradient.each_params
 ---@param options? gradient.iteration_options
 ---@return fun(): gradient.job
 function indexing_jobs.each(params, options) end
 
---- Every page.
+--- Every page of jobs.
+---
+--- ```lua
+--- for page, response in gradient.indexing_jobs.pages() do
+---   print(#page.jobs, page.meta.total, response.elapsed)
+--- end
+--- ```
 ---@param params? gradient.list_params
 ---@param options? gradient.iteration_options
 ---@return fun(): gradient.page, gradient.response
@@ -231,6 +287,12 @@ function indexing_jobs.pages(params, options) end
 function indexing_jobs.retrieve(uuid, options) end
 
 --- Starts a job.
+---
+--- ```lua
+--- local answer, err = gradient.indexing_jobs.create{ knowledge_base_uuid = knowledge_base_uuid }
+--- if not answer then error(err) end
+--- print(answer.job.uuid)
+--- ```
 ---@param params gradient.create_params
 ---@param options? gradient.call_options
 ---@return { job: gradient.job }? answer
@@ -283,6 +345,14 @@ function indexing_jobs.retrieve_report(uuid, options) end
 function indexing_jobs.list_by_knowledge_base(uuid, options) end
 
 --- Waits until a job is over.
+---
+--- ```lua
+--- local answer, err = gradient.indexing_jobs.wait_for_completion(uuid, {
+---   poll_interval = 10, timeout = 3600,
+---   on_progress = function(job) print(gradient.progress(job).done) end,
+--- })
+--- if not answer then print(err.kind, err.job and err.job.phase) end
+--- ```
 ---@param uuid string
 ---@param settings? gradient.poll_settings
 ---@param options? gradient.call_options
@@ -290,6 +360,7 @@ function indexing_jobs.list_by_knowledge_base(uuid, options) end
 ---@return gradient.response|gradient.error response
 function indexing_jobs.wait_for_completion(uuid, settings, options) end
 
+--- Knowledge bases: list them, find them, wait for their databases.
 ---@class gradient.knowledge_bases
 ---@field indexing_jobs gradient.indexing_jobs  the same table as gradient.indexing_jobs
 ---@field data_sources gradient.knowledge_base_data_sources
@@ -308,7 +379,7 @@ function knowledge_bases.list(params, options) end
 ---@return fun(): gradient.knowledge_base
 function knowledge_bases.each(params, options) end
 
---- Every page.
+--- Every page of knowledge bases.
 ---@param params? gradient.list_params
 ---@param options? gradient.iteration_options
 ---@return fun(): gradient.knowledge_base_page, gradient.response
@@ -323,6 +394,11 @@ function knowledge_bases.retrieve(uuid, options) end
 
 --- The knowledge base with this uuid, else the one with exactly this name. An error of kind
 --- not_found says which names come near, one of kind conflict which uuids have the name.
+---
+--- ```lua
+--- local answer, err = gradient.knowledge_bases.find "handbook"
+--- if not answer then print(err, table.concat(err.names or {}, ", ")) end
+--- ```
 ---@param name string  or uuid
 ---@param options? gradient.call_options
 ---@return gradient.knowledge_base_answer? answer  found by name, without database_status
@@ -338,6 +414,7 @@ function knowledge_bases.find(name, options) end
 ---@return gradient.response|gradient.error response
 function knowledge_bases.wait_for_database(uuid, settings, options) end
 
+--- The data sources of a knowledge base.
 ---@class gradient.knowledge_base_data_sources
 local data_sources = {}
 
@@ -356,13 +433,14 @@ function data_sources.list(knowledge_base_uuid, params, options) end
 ---@return fun(): gradient.knowledge_base_data_source
 function data_sources.each(knowledge_base_uuid, params, options) end
 
---- Every page of them.
+--- Every page of the data sources of a knowledge base.
 ---@param knowledge_base_uuid string
 ---@param params? gradient.list_params
 ---@param options? gradient.iteration_options
 ---@return fun(): gradient.knowledge_base_data_source_page, gradient.response
 function data_sources.pages(knowledge_base_uuid, params, options) end
 
+--- Schedules by which the platform starts jobs itself.
 ---@class gradient.scheduled_indexing
 local scheduled_indexing = {}
 

@@ -46,7 +46,9 @@ bootstrap() {
     }
     rm -f "$root"/var/cache/apt/archives/*.deb
     apt-config dump | grep -E '^Acquire::https?::Proxy' >"$root/etc/apt/apt.conf.d/proxy" || true
-    echo 'Acquire::Retries "3";' >"$root/etc/apt/apt.conf.d/retries"
+    # the mirror may be a snapshot of an earlier day
+    printf 'Acquire::%s;\n' 'Retries "3"' 'Check-Valid-Until "false"' \
+      >"$root/etc/apt/apt.conf.d/fetching"
     echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
     tar -C "$root" -cf "$work/$suite.tar" .
     rm -rf "$root"
