@@ -16,6 +16,7 @@
 #   make other-luas  the specs with every other Lua from 5.4 on that Debian has
 #   make dist SOURCE_URL=… HOMEPAGE=…   build/dist/: the archive of what is committed, and the
 #                 rockspec for it
+#   make hosts    the module in programs of Debian's that have Lua in them, small and large
 #   make clean
 
 SHELL := /bin/bash
@@ -47,9 +48,13 @@ LUA_FILES := $(shell cd lua && find gradient -name '*.lua' | sort)
 # Debian's names of what each step needs
 BUILD_PACKAGES := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev lua-cjson
 DEMO_PACKAGES := $(BUILD_PACKAGES) lua-cqueues lua-socket ca-certificates
-TEST_PACKAGES := $(DEMO_PACKAGES) lua-busted lua-check lua-luv lua-argparse \
+TEST_PACKAGES := $(DEMO_PACKAGES) lua-busted lua-check lua-luv lua-event lua-argparse \
   luarocks clang clang-tidy clang-format cppcheck valgrind libclang-rt-dev nginx openssl curl \
   locales
+
+# Programs with Lua in them that spec/hosts_spec.lua starts, unpacked in build/ and never installed
+SMALL_HOSTS := lighttpd lighttpd-modules-lua prosody
+HOSTS := $(SMALL_HOSTS) lua-http apache2-bin nmap pandoc haproxy
 
 # What `make specs` runs; `luarocks test -- SPECS=spec/list_spec.lua` is passed on to it.
 SPECS ?= spec
@@ -172,11 +177,17 @@ demo:
 
 test:
 	$(call install_packages,$(TEST_PACKAGES))
+	@spec/hosts/unpack.sh $(SMALL_HOSTS)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory specs sanitized-specs valgrind torture
 	@$(MAKE) --no-print-directory fuzz SECONDS=10
 	@awk '/ successes? \// { passed += $$1; failed += $$4 + $$7 } \
 	  END { printf "%d passed, %d failed\n", passed, failed }' build/*.log
+
+hosts:
+	$(call install_packages,$(TEST_PACKAGES))
+	@spec/hosts/unpack.sh $(HOSTS)
+	@$(MAKE) --no-print-directory specs SPECS='spec/hosts_spec.lua spec/host_spec.lua spec/wait_spec.lua'
 
 lint: build/static/lua_files.h
 	luacheck --quiet lua spec .luacheckrc
@@ -189,7 +200,7 @@ lint: build/static/lua_files.h
 
 # The specs that use what is loaded in their own process; the others build copies of it.
 spec_files = $(foreach name,$(1),spec/$(name)_spec.lua)
-IN_PROCESS := $(filter-out $(call spec_files,docs host install rock static), \
+IN_PROCESS := $(filter-out $(call spec_files,docs host hosts install rock static), \
   $(sort $(wildcard spec/*_spec.lua)))
 
 specs: all
@@ -294,4 +305,4 @@ valgrind: all
 
 .PHONY: all static install clean docs dist demo test lint specs sanitized-specs \
   valgrind torture soak fuzz bench coverage \
-  debians other-luas uninstall
+  debians hosts other-luas uninstall

@@ -8,6 +8,7 @@
 --   loop.sleep(seconds)     lets one of them sleep
 
 local core = require "gradient.core"
+local hosts = require "spec.support.hosts"
 local waiting = require "spec.support.waiting"
 
 -- Starts functions by `start`, one after the other, and lets the loop `turn` until all have ended.
@@ -109,9 +110,10 @@ end
 
 -- Prosody's own libraries, without the rest of it.
 function makers.prosody()
-  local path, cpath = package.path, package.cpath
-  package.path = package.path .. ";/usr/lib/prosody/?.lua"
-  package.cpath = package.cpath .. ";/usr/lib/prosody/?.so"
+  local path, cpath, folder = package.path, package.cpath, hosts.root .. "/usr/lib/prosody/"
+  local more, more_c = hosts.lua_paths()
+  package.path = table.concat({ path, folder .. "?.lua", more }, ";")
+  package.cpath = table.concat({ cpath, folder .. "?.so", more_c }, ";")
   local ok, loop = pcall(function()
     local async, server = require "util.async", require "net.server_epoll"
     package.loaded["net.server"] = server -- which only Prosody itself may load
