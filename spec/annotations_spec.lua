@@ -79,13 +79,16 @@ describe("the annotations", function()
     local see_source, source_fields = new_observer "gradient.data_source"
     local see_links, link_fields = new_observer "gradient.links"
     local see_meta, meta_fields = new_observer "gradient.meta"
-    for page in client.indexing_jobs.pages{ per_page = 150 } do
-      see_page(page)
-      see_links(page.links.pages)
-      see_meta(page.meta)
-      for _, job in ipairs(page.jobs) do
-        see_job(job)
-        for _, source in ipairs(job.data_source_jobs or {}) do see_source(source) end
+    for _, fields in ipairs{ "platform", "reference" } do
+      server:set{ fields = fields }
+      for page in client.indexing_jobs.pages{ per_page = 150 } do
+        see_page(page)
+        see_links(page.links.pages)
+        see_meta(page.meta)
+        for _, job in ipairs(page.jobs) do
+          see_job(job)
+          for _, source in ipairs(job.data_source_jobs or {}) do see_source(source) end
+        end
       end
     end
     link_fields.prev = true -- for "previous", elsewhere in the same API
@@ -95,6 +98,51 @@ describe("the annotations", function()
     }, {
       names_of(page_fields), names_of(job_fields), names_of(source_fields),
       names_of(link_fields), names_of(meta_fields),
+    })
+  end)
+
+  it("have every field of knowledge bases, their data sources and schedules", function()
+    local see_page, page_fields = new_observer "gradient.knowledge_base_page"
+    local see_base, base_fields = new_observer "gradient.knowledge_base"
+    local see_answer, answer_fields = new_observer "gradient.knowledge_base_answer"
+    local see_sources, sources_fields = new_observer "gradient.knowledge_base_data_source_page"
+    local see_source, source_fields = new_observer "gradient.knowledge_base_data_source"
+    local see_crawler, crawler_fields = new_observer "gradient.web_crawler_data_source"
+    local see_upload, upload_fields = new_observer "gradient.file_upload_data_source"
+    local bases = client.knowledge_bases
+    for page in bases.pages() do
+      see_page(page)
+      for _, base in ipairs(page.knowledge_bases) do
+        see_base(base)
+        see_answer(bases.retrieve(base.uuid))
+        for sources in bases.data_sources.pages(base.uuid) do
+          see_sources(sources)
+          for _, source in ipairs(sources.knowledge_base_data_sources) do
+            see_source(source)
+            see_crawler(source.web_crawler_data_source or {})
+            see_upload(source.file_upload_data_source or {})
+          end
+        end
+      end
+    end
+    local see_info, info_fields = new_observer "gradient.indexing_info"
+    local uuid, schedules = server:knowledge_bases()[1], client.scheduled_indexing
+    local info = assert(schedules.create{
+      knowledge_base_uuid = uuid, time = "18:00", days = { 1, 7 },
+    }).indexing_info
+    see_info(info)
+    see_info(assert(schedules.delete(info.uuid)).indexing_info)
+    info_fields.updated_at, info_fields.last_ran_at = true, true -- of a schedule that has run
+    assert.same({
+      annotated "gradient.knowledge_base_page", annotated "gradient.knowledge_base",
+      annotated "gradient.knowledge_base_answer",
+      annotated "gradient.knowledge_base_data_source_page",
+      annotated "gradient.knowledge_base_data_source", annotated "gradient.web_crawler_data_source",
+      annotated "gradient.file_upload_data_source", annotated "gradient.indexing_info",
+    }, {
+      names_of(page_fields), names_of(base_fields), names_of(answer_fields),
+      names_of(sources_fields), names_of(source_fields), names_of(crawler_fields),
+      names_of(upload_fields), names_of(info_fields),
     })
   end)
 

@@ -32,7 +32,7 @@ local function names_in(text)
   return names
 end
 
-local job_line = "^%x+%-%x+%-%x+%-%x+%-%x+\tBATCH_JOB_PHASE_%u+\t%d+\t%d+$"
+local job_line = "^%x+%-%x+%-%x+%-%x+%-%x+\tBATCH_JOB_PHASE_%u+\t%d+/[%d?]+\t[%a ]+$"
 
 describe("README.md", function()
   local server = fixture.server{ jobs = 250 }

@@ -5,7 +5,7 @@ local fixture = require "spec.support.fixture"
 local program = require "spec.support.program"
 local waiting = require "spec.support.waiting"
 
-local knowledge_base = "123e4567-e89b-12d3-a456-426614174000"
+local knowledge_base = "8314774f-24cb-4061-a996-f7cb119d0216" -- the local server's first one
 
 describe("retry", function()
   local server, new_client = fixture.server{ jobs = 60 }

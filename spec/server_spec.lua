@@ -5,8 +5,9 @@ local cjson = require("cjson").new()
 local socket = require("socket")
 local apis = require("spec.support.api")
 local gzip = require("spec.server.gzip")
-local jobs = require("spec.server.jobs")
+local json = require("spec.server.json")
 local nginx = require("spec.support.nginx")
+local stores = require("spec.server.store")
 local tls = require("spec.support.tls")
 
 local LIST = "/v2/gen-ai/indexing_jobs"
@@ -149,11 +150,10 @@ describe("the local API server", function()
     end)
 
     it("are empty beyond the end, and when there are no jobs", function()
-      assert.same({}, get(LIST .. "?page=14").json.jobs)
+      assert.same({ page = 14, pages = 13, total = 250 }, get(LIST .. "?page=14").json.meta)
+      assert.is_nil(get(LIST .. "?page=14").json.jobs)
       api:set({ jobs = 0 })
-      local page = get(LIST).json
-      assert.same({}, page.jobs)
-      assert.same({ page = 1, pages = 1, total = 0 }, page.meta)
+      assert.same({ meta = { page = 1, pages = 1 } }, get(LIST).json)
     end)
 
     it("hold every job once, the newest first", function()
@@ -182,7 +182,7 @@ describe("the local API server", function()
       api:set({ decay = 60 })
       get(LIST)
       assert.equal(190, get(LIST .. "?page=11").json.meta.total)
-      assert.same({}, get(LIST .. "?page=13").json.jobs)
+      assert.is_nil(get(LIST .. "?page=13").json.jobs)
     end)
 
     it("can do without meta and links, and claim that there is always more", function()
@@ -195,7 +195,7 @@ describe("the local API server", function()
       assert.equal(15, page.meta.pages)
       assert.truthy(page.links.pages.next)
       api:set({ endless = "empty" })
-      assert.same({}, get(LIST .. "?page=14").json.jobs)
+      assert.is_nil(get(LIST .. "?page=14").json.jobs)
     end)
 
     it("are found under a base path and linked to a public URL", function()
@@ -209,6 +209,19 @@ describe("the local API server", function()
   end)
 
   describe("data", function()
+    local ZEROS = { [cjson.null] = true, [""] = true, [0] = true, ["0"] = true, [false] = true }
+
+    -- What is zero, false, empty or not set is left out.
+    local function assert_no_zeros(value)
+      assert(next(value) ~= nil, "an empty object")
+      for name, member in pairs(value) do
+        assert(not ZEROS[member], name)
+        if type(member) == "table" then
+          assert_no_zeros(member)
+        end
+      end
+    end
+
     it("is consistent, believable, and the same for all who ask", function()
       api:set({ jobs = 2000 })
       local phases, now = {}, os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() + 1)
@@ -217,17 +230,17 @@ describe("the local API server", function()
         for _, job in ipairs(cjson.decode(text).jobs) do
           phases[job.phase] = (phases[job.phase] or 0) + 1
           local times = { job.created_at }
-          times[#times + 1] = job.started_at ~= cjson.null and job.started_at or nil
-          times[#times + 1] = job.finished_at ~= cjson.null and job.finished_at or nil
+          times[#times + 1] = job.started_at
+          times[#times + 1] = job.finished_at
           times[#times + 1] = job.updated_at
           times[#times + 1] = now
           for i = 2, #times do
             assert.is_true(times[i - 1] <= times[i])
           end
-          assert.is_true(job.completed_datasources <= job.total_datasources)
-          assert.equal(job.total_datasources, #job.data_source_uuids)
+          assert.is_true((job.completed_datasources or 0) <= (job.total_datasources or 0))
+          assert.is_true(#(job.data_source_jobs or {}) <= (job.total_datasources or 0))
           assert.matches("^%x+%-%x+%-4%x+%-[89ab]%x+%-%x+$", job.uuid)
-          assert.is_string(job.total_items_indexed)
+          assert_no_zeros(job)
         end
         if page > 1 then
           assert.equal(text, get(LIST .. "?per_page=200&page=" .. page).body)
@@ -251,70 +264,108 @@ describe("the local API server", function()
       assert.is_true(math.abs(#answer.body / 200 - 575) < 25)
     end)
 
+    it("has at most 15 jobs of each knowledge base, and one under way", function()
+      for _, settings in ipairs({ { jobs = 2000 }, { jobs = 250, knowledge_bases = 17 } }) do
+        api:set(settings)
+        local counts, busy = {}, {}
+        for page = 1, 10 do
+          for _, job in ipairs(get(LIST .. "?per_page=200&page=" .. page).json.jobs or {}) do
+            local base = job.knowledge_base_uuid
+            counts[base] = (counts[base] or 0) + 1
+            assert.is_true(counts[base] <= 15)
+            assert.is_false(not job.finished_at and busy[base] or false)
+            busy[base] = busy[base] or not job.finished_at
+          end
+        end
+      end
+    end)
+
     it("goes back three years at the most, even if it is a million jobs", function()
-      local store = jobs.new({ jobs = 1000000, clock = os.time })
+      local store = stores.new({ jobs = 1000000, clock = os.time })
       assert.equal(1000000, store:total())
-      local last = cjson.decode(store:list(999800, 200))
+      local last = cjson.decode(json.array(store:list(999800, 200)))
       assert.equal(200, #last)
       assert.is_true(tonumber(last[200].created_at:sub(1, 4)) >= os.date("*t").year - 4)
     end)
 
     it("is not kept once it was sent", function()
-      local store = jobs.new({ jobs = 1000000, clock = os.time, fields = "reference" })
+      local store = stores.new({ jobs = 1000000, clock = os.time, fields = "reference" })
       local function walk(from)
-        for page = from, from + 149 do
+        for page = from, from + 74 do
           store:list(page * 200, 200)
         end
         collectgarbage()
         return collectgarbage("count")
       end
       local before = walk(0)
-      assert.is_true(walk(150) < before + 12 * 1024)
+      assert.is_true(walk(75) < before + 6 * 1024)
     end)
   end)
 
   describe("a job", function()
-    local BASE = "123e4567-e89b-12d3-a456-426614174000"
+    local NOBODY = "123e4567-e89b-12d3-a456-426614174000"
+    local bases
+
+    before_each(function() bases = api:knowledge_bases() end)
 
     local function create(body)
       return assert(client:request("POST", LIST, { body = body }))
     end
 
+    local function body_for(base)
+      return ('{"knowledge_base_uuid":"%s"}'):format(base)
+    end
+
     local function created(base)
-      return create(('{"knowledge_base_uuid":"%s"}'):format(base or BASE)).json.job
+      return create(body_for(base)).json.job
     end
 
     local function retrieve(uuid)
       return get(LIST .. "/" .. uuid).json.job
     end
 
+    local function names_of(value)
+      local names = {}
+      for name in pairs(value) do
+        names[#names + 1] = name
+      end
+      table.sort(names)
+      return names
+    end
+
     it("is created, runs and succeeds as time passes", function()
       api:set({ duration = 60 })
-      local job = created()
+      local job = created(bases[1])
+      assert.same({ "created_at", "knowledge_base_uuid", "phase", "status", "updated_at", "uuid" },
+        names_of(job))
       assert.equal("BATCH_JOB_PHASE_PENDING", job.phase)
-      assert.equal(BASE, job.knowledge_base_uuid)
+      assert.equal(bases[1], job.knowledge_base_uuid)
       assert.equal(job.uuid, get(LIST).json.jobs[1].uuid)
-      assert.equal(0, job.completed_datasources)
-      api:advance(50)
+      api:advance(30)
+      local earlier = retrieve(job.uuid)
+      api:advance(20)
       local later = retrieve(job.uuid)
       assert.equal("BATCH_JOB_PHASE_RUNNING", later.phase)
       assert.equal("INDEX_JOB_STATUS_IN_PROGRESS", later.status)
-      assert.is_true(later.tokens > 0)
+      assert.is_nil(later.finished_at)
+      assert.is_true(#later.data_source_jobs > #earlier.data_source_jobs)
+      local current = later.data_source_jobs[#later.data_source_jobs]
+      assert.equal("DATA_SOURCE_STATUS_IN_PROGRESS", current.status)
+      assert.is_true(tonumber(current.indexed_file_count or 0) < tonumber(current.total_file_count))
+      assert.is_nil(current.completed_at)
       assert.equal(404, get(LIST .. "/" .. job.uuid .. "/details_signed_url").status)
       api:advance(11)
       local last = retrieve(job.uuid)
       assert.equal("BATCH_JOB_PHASE_SUCCEEDED", last.phase)
       assert.equal("INDEX_JOB_STATUS_COMPLETED", last.status)
       assert.equal(last.total_datasources, last.completed_datasources)
-      assert.is_true(last.tokens > later.tokens)
+      assert.equal(last.total_datasources, #last.data_source_jobs)
       assert.is_true(last.is_report_available)
-      local report = get(LIST .. "/" .. job.uuid .. "/details_signed_url").json
-      assert.matches("^https://", report.signed_url)
     end)
 
     it("fails when it was told to", function()
-      api:set({ outcomes = { [BASE] = "failed" } })
-      local job, other = created(), created(api:knowledge_bases()[1])
+      api:set({ outcomes = { [bases[1]] = "failed" } })
+      local job, other = created(bases[1]), created(bases[2])
       api:advance(11)
       assert.equal("BATCH_JOB_PHASE_FAILED", retrieve(job.uuid).phase)
       assert.equal("BATCH_JOB_PHASE_SUCCEEDED", retrieve(other.uuid).phase)
@@ -325,10 +376,11 @@ describe("the local API server", function()
         assert.equal(source.error_msg ~= nil, source.status == "DATA_SOURCE_STATUS_FAILED")
       end
       assert.equal(1, failed)
+      assert.equal(404, get(LIST .. "/" .. job.uuid .. "/details_signed_url").status)
     end)
 
     it("is cancelled, once", function()
-      local job = created()
+      local job = created(bases[1])
       local path, body = LIST .. "/" .. job.uuid .. "/cancel", ('{"uuid":"%s"}'):format(job.uuid)
       api:advance(6)
       local answer = assert(client:request("PUT", path, { body = body }))
@@ -341,48 +393,199 @@ describe("the local API server", function()
     end)
 
     it("takes the data sources that it is given", function()
-      local body = ('{"knowledge_base_uuid":"%s","data_source_uuids":["a","b"]}'):format(BASE)
-      local job = create(body).json.job
-      assert.same({ "a", "b" }, job.data_source_uuids)
-      local path = LIST .. "/" .. job.uuid .. "/data_sources"
-      assert.equal(2, #get(path).json.indexed_data_sources)
+      local body = ('{"knowledge_base_uuid":"%s","data_source_uuids":["a","b"]}'):format(bases[1])
+      local path = LIST .. "/" .. create(body).json.job.uuid .. "/data_sources"
+      assert.same({}, get(path).json)
+      api:advance(11)
+      local sources = get(path).json.indexed_data_sources
+      assert.equal(2, #sources)
+      assert.equal("b", sources[2].data_source_uuid)
     end)
 
     it("is not created from nonsense", function()
-      local base = ('{"knowledge_base_uuid":"%s","data_source_uuids":%%s}'):format(BASE)
+      local with_sources = ('{"knowledge_base_uuid":"%s","data_source_uuids":%%s}'):format(bases[1])
       assert.equal(422, create("{}").status)
       assert.equal(422, create('{"knowledge_base_uuid":1}').status)
-      assert.equal(422, create(base:format("{}")).status)
-      assert.equal(422, create(base:format("[1]")).status)
-      assert.equal(422, create(base:format('"a"')).status)
-      assert.equal(200, create(base:format("[]")).status)
+      assert.equal(422, create(with_sources:format("{}")).status)
+      assert.equal(422, create(with_sources:format("[1]")).status)
+      assert.equal(422, create(with_sources:format('"a"')).status)
+      assert.equal(200, create(with_sources:format("[]")).status)
       assert.equal(400, create("knowledge").status)
-      assert.equal(404, create('{"knowledge_base_uuid":"nowhere"}').status)
+      assert.equal(404, create(body_for("nowhere")).status)
+      assert.equal(404, create(body_for(NOBODY)).status)
+    end)
+
+    it("is refused while its knowledge base has one under way", function()
+      created(bases[1])
+      for _, status in ipairs({ 409, 400, 422 }) do
+        api:set({ busy = status })
+        local answer = create(body_for(bases[1]))
+        assert.equal(status, answer.status)
+        assert.matches("already has an indexing job running", answer.json.message)
+      end
+      api:set({ busy = false })
+      assert.equal(200, create(body_for(bases[1])).status)
+      api:advance(11)
+      api:set({ busy = 409 })
+      assert.equal(200, create(body_for(bases[1])).status)
+    end)
+
+    it("takes the oldest of its knowledge base out when that has 15", function()
+      api:set({ jobs = 30, active = 0, knowledge_bases = 2 })
+      bases = api:knowledge_bases()
+      local path = "/v2/gen-ai/knowledge_bases/" .. bases[1] .. "/indexing_jobs"
+      local before = get(path).json
+      assert.equal(15, #before.jobs)
+      assert.same({ page = 1, pages = 1, total = 15 }, before.meta)
+      local job = created(bases[1])
+      local after = get(path).json.jobs
+      assert.equal(15, #after)
+      assert.equal(job.uuid, after[1].uuid)
+      for i = 2, 15 do
+        assert.equal(before.jobs[i - 1].uuid, after[i].uuid)
+      end
+      assert.equal(404, get(LIST .. "/" .. before.jobs[15].uuid).status)
+      local all = get(LIST .. "?per_page=200").json
+      assert.equal(30, all.meta.total)
+      assert.equal(30, #all.jobs)
+      assert.equal(404, get("/v2/gen-ai/knowledge_bases/" .. NOBODY .. "/indexing_jobs").status)
     end)
 
     it("that nobody knows is not found", function()
       for _, path in ipairs({ "", "/data_sources", "/details_signed_url" }) do
-        local answer = get(LIST .. "/" .. BASE .. path)
+        local answer = get(LIST .. "/" .. NOBODY .. path)
         assert.equal(404, answer.status)
         assert.equal("not_found", answer.json.id)
         assert.equal(answer.headers["x-request-id"], answer.json.request_id)
       end
       assert.equal(404, get(LIST .. "/a%20b").status)
+      assert.equal(404, get(LIST .. "/a/b/c").status)
       assert.equal(405, client:request("DELETE", LIST).status)
     end)
 
-    it("is among the latest 15 of its knowledge base", function()
-      local base = api:knowledge_bases()[3]
-      api:set({ jobs = 2000 })
-      local page = get("/v2/gen-ai/knowledge_bases/" .. base .. "/indexing_jobs").json
-      assert.equal(15, #page.jobs)
-      for _, job in ipairs(page.jobs) do
-        assert.equal(base, job.knowledge_base_uuid)
+    describe("has a report", function()
+      local url
+
+      before_each(function()
+        local uuid = created(bases[1]).uuid
+        api:advance(11)
+        url = get(LIST .. "/" .. uuid .. "/details_signed_url").json.signed_url
+      end)
+
+      local function fetch(at, arguments)
+        return curl(("%s -w '%%{http_code}' '%s'"):format(arguments or "", at or url))
       end
-      local job = created(base)
-      page = get("/v2/gen-ai/knowledge_bases/" .. base .. "/indexing_jobs").json
-      assert.equal(job.uuid, page.jobs[1].uuid)
-      assert.equal(404, get("/v2/gen-ai/knowledge_bases/" .. BASE .. "/indexing_jobs").status)
+
+      it("at another port, for those who know the URL", function()
+        assert.not_equal(api.port, tonumber(url:match(":(%d+)/")))
+        local text = fetch()
+        assert.matches("^data_source_uuid,file,status,error\r\n", text)
+        assert.matches("200$", text)
+        local log = api:storage_requests()
+        assert.equal(1, #log)
+        assert.is_nil(log[1].headers.authorization)
+        assert.equal(200, log[1].status)
+        assert.equal(url:match("^http://[^/]+(.*)$"), log[1].target)
+      end)
+
+      it("for no others", function()
+        assert.matches("403$", (fetch((url:gsub("Signature=%x", "Signature=z")))))
+        assert.matches("400$", (fetch(url, "-H 'authorization: Bearer test-token'")))
+        assert.matches("404$", (fetch((url:gsub("/[^/]+/details", "/" .. NOBODY .. "/details")))))
+        api:advance(901)
+        assert.matches("403$", (fetch()))
+      end)
+
+      it("that a script can spoil without touching the API", function()
+        api:script({ { status = 503, match = { storage = true } }, { status = 500 } })
+        assert.matches("503$", (fetch()))
+        assert.equal(500, get(LIST).status)
+        assert.matches("200$", (fetch()))
+      end)
+    end)
+  end)
+
+  describe("a knowledge base", function()
+    local BASES = "/v2/gen-ai/knowledge_bases"
+
+    it("is listed with its latest job, the newest first", function()
+      local page = get(BASES).json
+      assert.same({ page = 1, pages = 2, total = 36 }, page.meta)
+      local names = {}
+      for _, base in ipairs(page.knowledge_bases) do
+        names[base.name] = true
+        assert.equal(base.uuid, base.last_indexing_job.knowledge_base_uuid)
+      end
+      assert.is_true(names["product-manuals"])
+      local uuid = api:create_knowledge_base({ name = "brand new" })
+      local newest = get(BASES).json.knowledge_bases[1]
+      assert.same({ uuid, "brand new" }, { newest.uuid, newest.name })
+      assert.is_nil(newest.last_indexing_job)
+      api:create_knowledge_base({ name = "brand new" })
+      assert.equal("brand new", get(BASES).json.knowledge_bases[2].name)
+      assert.equal(16, #get(BASES .. "?per_page=22&page=2").json.knowledge_bases)
+      api:set({ jobs = 0, knowledge_bases = 1 })
+      page = get(BASES).json
+      assert.equal(1, #page.knowledge_bases)
+      assert.same({}, page.links)
+    end)
+
+    it("has a database that takes its time, and refuses jobs until then", function()
+      local uuid = api:create_knowledge_base({ database_time = 30 })
+      local body = ('{"knowledge_base_uuid":"%s"}'):format(uuid)
+      assert.equal("CREATING", get(BASES .. "/" .. uuid).json.database_status)
+      local answer = client:request("POST", LIST, { body = body })
+      assert.same({ 400, "failed to get db creds" }, { answer.status, answer.json.message })
+      api:advance(31)
+      assert.equal("ONLINE", get(BASES .. "/" .. uuid).json.database_status)
+      assert.equal(200, client:request("POST", LIST, { body = body }).status)
+      local ill = api:create_knowledge_base({ database_status = "UNHEALTHY" })
+      assert.equal("CREATING", get(BASES .. "/" .. ill).json.database_status)
+      api:advance(11)
+      assert.equal("UNHEALTHY", get(BASES .. "/" .. ill).json.database_status)
+      assert.equal("ONLINE", get(BASES .. "/" .. api:knowledge_bases()[1]).json.database_status)
+      assert.equal(404, get(BASES .. "/nowhere").status)
+    end)
+
+    it("has data sources", function()
+      local uuid = api:knowledge_bases()[1]
+      local path = BASES .. "/" .. uuid .. "/data_sources"
+      local page = get(path).json
+      assert.equal(page.meta.total, #page.knowledge_base_data_sources)
+      assert.is_true(page.meta.total > 1)
+      assert.same({}, page.links)
+      assert.equal(1, #get(path .. "?per_page=1&page=2").json.knowledge_base_data_sources)
+      assert.equal(404, get(BASES .. "/nowhere/data_sources").status)
+    end)
+
+    it("can be indexed on a schedule", function()
+      local path = "/v2/gen-ai/scheduled-indexing"
+      local uuid = api:knowledge_bases()[1]
+      local function create(fields)
+        return client:request("POST", path, {
+          body = ('{"knowledge_base_uuid":"%s",%s}'):format(uuid, fields),
+        })
+      end
+      assert.equal(404, get(path .. "/knowledge-base/" .. uuid).status)
+      local info = create('"time":"18:00","days":[1,7]').json.indexing_info
+      assert.same({ uuid, "18:00:00", { 1, 7 }, true },
+        { info.knowledge_base_uuid, info.time, info.days, info.is_active })
+      assert.matches("T18:00:00Z$", info.next_run_at)
+      assert.same(info, get(path .. "/knowledge-base/" .. uuid).json.indexing_info)
+      assert.equal(409, create('"time":"18:00","days":[1,7]').status)
+      local deleted = client:request("DELETE", path .. "/" .. info.uuid).json.indexing_info
+      assert.is_nil(deleted.is_active)
+      assert.is_string(deleted.deleted_at)
+      assert.equal(404, get(path .. "/knowledge-base/" .. uuid).status)
+      assert.equal(404, client:request("DELETE", path .. "/" .. info.uuid).status)
+      for _, fields in ipairs({
+        '"time":"24:00","days":[1]',
+        '"time":"18:00"',
+        '"time":"18:00","days":[]',
+        '"time":"18:00","days":[8]',
+      }) do
+        assert.equal(422, create(fields).status)
+      end
     end)
   end)
 

@@ -397,7 +397,7 @@ function knowledge_bases.retrieve(uuid, options) end
 ---
 --- ```lua
 --- local answer, err = gradient.knowledge_bases.find "handbook"
---- if not answer then print(err, table.concat(err.names or {}, ", ")) end
+--- print(answer and answer.knowledge_base.uuid or err)
 --- ```
 ---@param name string  or uuid
 ---@param options? gradient.call_options

@@ -1,9 +1,10 @@
 --- The server's remote control: POST /_control/NAME with a JSON object, answered with JSON.
 
 local faults = require("spec.server.faults")
-local jobs = require("spec.server.jobs")
 local json = require("spec.server.json")
 local script = require("spec.server.script")
+
+local MAX_LISTED = 1000
 
 local operations = {}
 
@@ -50,7 +51,12 @@ function operations.advance(state, values)
 end
 
 function operations.requests(state)
-  return state:entries()
+  return state.log:entries()
+end
+
+--- What the host that has the reports was asked.
+function operations.storage_requests(state)
+  return state.storage_log:entries()
 end
 
 function operations.connections(state)
@@ -72,8 +78,20 @@ function operations.drop(state)
   end
 end
 
-function operations.knowledge_bases()
-  return jobs.knowledge_bases
+--- The uuids of the first knowledge bases.
+function operations.knowledge_bases(state)
+  local bases, uuids = state.store.bases, {}
+  for index = 1, math.min(bases.count, MAX_LISTED) do
+    uuids[index] = bases:get(index).uuid
+  end
+  return uuids
+end
+
+--- Adds a knowledge base, whose database takes its time.
+function operations.create_knowledge_base(state, values)
+  local base = state.store.bases:add(values.name, state:clock(),
+    values.database_time or state.settings.database_time, values.database_status)
+  return { uuid = base.uuid }
 end
 
 --- Carries out what a control request asks for. Returns status and body.

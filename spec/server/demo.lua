@@ -24,9 +24,9 @@ local function print_summary(counts, total, requests, seconds)
   output:line(("%7d  jobs in %d requests and %.3f seconds"):format(total, requests, seconds))
 end
 
--- Prints all jobs; returns how many there are, and the newest.
+-- Prints all jobs; returns how many there are, and the newest of those that are over.
 local function list(options)
-  local requests, total, counts, newest = 0, 0, {}, nil
+  local requests, total, counts, ended = 0, 0, {}, nil
   options.on_event = function(event)
     if event.type == "request" then requests = requests + 1 end
   end
@@ -35,15 +35,16 @@ local function list(options)
   output:line(layout:header())
   for job in client.indexing_jobs.each{ per_page = 200 } do
     output:line(layout:row(job))
-    total, newest = total + 1, newest or job
+    total, ended = total + 1, ended or gradient.is_finished(job) and job or nil
     local phase = jobs.phase(job)
     counts[phase] = (counts[phase] or 0) + 1
   end
   print_summary(counts, total, requests, core.now() - started)
-  return total, newest
+  return total, ended
 end
 
--- Starts a job like this one and shows it until it is over; returns whether it succeeded.
+-- Starts another job for the knowledge base of this one and shows it until it is over; returns
+-- whether it succeeded.
 local function start_and_watch(options, job)
   local client <close> = gradient.client(options)
   local created = assert(client.indexing_jobs.create{
@@ -65,8 +66,8 @@ end
 local function show_local_jobs()
   local api <close> = require("spec.support.api").start{ jobs = 250, duration = job_duration }
   output:line("Indexing jobs of the local API server at " .. api.url)
-  local total, newest = list{ token = api.token, base_url = api.url }
-  if not start_and_watch({ token = api.token, base_url = api.url }, newest) then
+  local total, ended = list{ token = api.token, base_url = api.url }
+  if not start_and_watch({ token = api.token, base_url = api.url }, ended) then
     error("the job did not succeed", 0)
   end
   output:line(("\ndemo succeeded: %d jobs listed, 1 started and watched to its end"):format(total))

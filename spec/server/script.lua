@@ -3,7 +3,8 @@
 -- An entry of the queue says which requests it is for:
 --   times    how many (1), or forever = true
 --   skip     how many that match get their normal answer first (0)
---   match    {method =, path = (a part of it), page =, reused = (not the first of its connection)}
+--   match    {method =, path = (a part of it), page =, reused = (not the first of its connection),
+--            storage = (true: of the host that has the reports, which no other entry is for)}
 -- and what becomes of them, either an answer:
 --   status, headers ({name = value}, false removes one; or {{name, value}, …}), body (text),
 --   gzip (true: the body is sent as gzip), chunked (true), delay (seconds);
@@ -37,7 +38,13 @@ local ENTRY_FIELDS = {
   name = "string",
 }
 
-local MATCH_FIELDS = { method = "string", path = "string", page = "number", reused = "boolean" }
+local MATCH_FIELDS = {
+  method = "string",
+  path = "string",
+  page = "number",
+  reused = "boolean",
+  storage = "boolean",
+}
 
 local STEP_FIELDS = {
   send = "string",
@@ -74,17 +81,17 @@ local function check(entry)
 end
 
 local function matches(match, request)
-  return not match
-    or (not match.method or match.method == request.method)
-      and (not match.path or request.path:find(match.path, 1, true) ~= nil)
-      and (not match.page or match.page == request.page)
-      and (match.reused == nil or match.reused == request.reused)
+  return (match.storage or false) == (request.storage or false)
+    and (not match.method or match.method == request.method)
+    and (not match.path or request.path:find(match.path, 1, true) ~= nil)
+    and (not match.page or match.page == request.page)
+    and (match.reused == nil or match.reused == request.reused)
 end
 
 --- Takes the entry that is meant for a request from a queue, or nil.
 local function take(queue, request)
   for i, entry in ipairs(queue) do
-    if matches(entry.match, request) then
+    if matches(entry.match or {}, request) then
       if (entry.skip or 0) > 0 then
         entry.skip = entry.skip - 1
       else

@@ -1,19 +1,22 @@
---- What the server knows: its settings, its jobs, the script of faults, the log, the counters.
+--- What the server knows: its settings, its data, the script of faults, the logs, the counters.
 
 local cqueues = require("cqueues")
 local condition = require("cqueues.condition")
 local socket = require("socket")
-local jobs = require("spec.server.jobs")
-local wire = require("spec.server.wire")
+local logs = require("spec.server.log")
+local stores = require("spec.server.store")
 
 -- Settings and their defaults; false stands for "none".
 local DEFAULTS = {
   jobs = 250,
   active = false,
-  fields = "all",
+  knowledge_bases = false,
+  fields = "platform",
   duration = 10,
   outcome = "completed",
   outcomes = {},
+  busy = 409,
+  database_time = 10,
   tokens = { "test-token" },
   base_path = "",
   public_url = false,
@@ -27,7 +30,7 @@ local DEFAULTS = {
   log = 1000,
 }
 
-local SHAPES_DATA = { jobs = true, active = true, fields = true }
+local SHAPES_DATA = { jobs = true, active = true, knowledge_bases = true, fields = true }
 local TOLD_TO_STORE = { "duration", "outcome", "outcomes" }
 local RATE_FIELDS = { limit = true, window = true, retry_after = true }
 
@@ -43,7 +46,9 @@ local function check_setting(name, value)
   local wanted = type(DEFAULTS[name] or value)
   if value ~= false and type(value) ~= wanted then
     error(("setting '%s': %s expected, got %s"):format(name, wanted, type(value)), 0)
-  elseif name == "outcome" and not jobs.is_outcome(value) then
+  elseif name == "fields" and value ~= "platform" and value ~= "reference" then
+    error(("unknown fields '%s'"):format(tostring(value)), 0)
+  elseif name == "outcome" and not stores.is_outcome(value) then
     error(("unknown outcome '%s'"):format(value), 0)
   elseif name == "rate" and value then
     for field in pairs(value) do
@@ -61,9 +66,10 @@ end
 
 function state_methods:new_store()
   local settings = self.settings
-  self.store = jobs.new({
+  self.store = stores.new({
     jobs = settings.jobs,
     active = settings.active or nil,
+    knowledge_bases = settings.knowledge_bases or nil,
     fields = settings.fields,
     duration = settings.duration,
     outcome = settings.outcome,
@@ -102,12 +108,12 @@ function state_methods:reset()
     self.settings[name] = value
   end
   self.queue = {}
-  self.first_logged, self.last_logged = 1, 0
-  self.log = {}
+  self.log, self.storage_log = logs.new(), logs.new()
   self.requests, self.answered = 0, 0
   self.accepted, self.busiest = 0, self.in_progress
   self.window = nil
   self.ahead = 0
+  self.last_schedule = 0
   self:set(self.initial)
 end
 
@@ -168,14 +174,7 @@ function state_methods:begin(request)
   self.in_progress = self.in_progress + 1
   self.busiest = math.max(self.busiest, self.in_progress)
   request.number = self.requests
-  if self.settings.log > 0 then
-    self.last_logged = self.last_logged + 1
-    self.log[self.last_logged] = request
-    while self.last_logged - self.first_logged >= self.settings.log do
-      self.log[self.first_logged] = nil
-      self.first_logged = self.first_logged + 1
-    end
-  end
+  self.log:add(request, self.settings.log)
   self:notify()
 end
 
@@ -197,37 +196,6 @@ function state_methods:counters()
     in_progress = self.in_progress,
     busiest = self.busiest,
   }
-end
-
---- The log as plain tables.
-function state_methods:entries()
-  local list = {}
-  for i = self.first_logged, self.last_logged do
-    local request = self.log[i]
-    local values, fields = {}, wire.headers(request)
-    for _, field in ipairs(fields) do
-      values[field[1]] = field[2]
-    end
-    list[#list + 1] = {
-      number = request.number,
-      connection = request.connection,
-      reused = request.reused,
-      method = request.method,
-      target = request.target,
-      path = request.path,
-      query = request.query,
-      page = request.page,
-      headers = values,
-      header_list = fields,
-      body = request.body,
-      status = request.status,
-      fault = request.fault,
-      received = request.received,
-      answered = request.answered,
-      aborted = request.aborted,
-    }
-  end
-  return list
 end
 
 local state_metatable = { __index = state_methods }

@@ -7,10 +7,15 @@
 -- Settings, for start{…}, and later for api:set{…}; false means "none" where that is possible:
 --   jobs       number of jobs (250)
 --   active     how many of these, the newest, are not over yet (3; of less than 30 jobs, a tenth)
---   fields     "all", or "reference": only the fields of the reference page, 575 bytes a job
+--   knowledge_bases  how many these are of (36; more if needed: each has 15 jobs at the most)
+--   fields     "platform": without what is zero or not set; or "reference": the 15 fields of the
+--              reference page, whatever their values, 575 bytes a job
 --   duration   seconds that a created job lives: a sixth of it pending, the rest running (10)
 --   outcome    how created jobs end: "completed", "no_changes", "partial", "failed", "error"
 --   outcomes   the same for the jobs of single knowledge bases: {[uuid] = outcome}
+--   busy       status that refuses a job for a knowledge base that has one under way (409); false:
+--              it is created all the same
+--   database_time  seconds that the database of a new knowledge base takes until it is there (10)
 --   tokens     list of tokens that are accepted ({"test-token"})
 --   base_path  prefix of all paths, such as "/proxy/do" ("")
 --   public_url scheme and host of the links; otherwise taken from the request
@@ -24,15 +29,19 @@
 --              that many requests a window, then 429 (false)
 --   log        how many requests the log keeps (1000); many of them make the server pause for some
 --              milliseconds now and then to collect garbage, so benchmarks say 0
--- jobs, active and fields make new data, as at the start.
+-- jobs, active, knowledge_bases and fields make new data, as at the start.
 --
 -- Control:
 --   api:reset()                       settings, jobs, script, log, counters: all as at the start
 --   api:set{ latency = 0.05 }
---   api:grow(n), api:decay(n)         creates n jobs now; takes the n oldest away
+--   api:grow(n)                       creates n jobs now, each of a knowledge base of its own
+--   api:decay(n)                      takes the n oldest away
 --   api:advance(seconds)              puts the server's clock forward: jobs and rate limit go on
 --   api:drop()                        closes the connections of all clients
 --   api:knowledge_bases()             uuids of the knowledge bases that the jobs are of
+--   api:create_knowledge_base{ name = "faq" }   adds one and returns its uuid. Its database is
+--                                     CREATING for `database_time`, and then `database_status`
+--                                     ("ONLINE")
 --
 -- Faults, consumed by the requests that come next, in order (see script.lua for all fields):
 --   api:script{ {status = 500}, {status = 503, body = "", times = 2} }
@@ -46,6 +55,7 @@
 --                      lower case), body, status (nil if the bytes were a script's), fault,
 --                      received, answered (nil: not yet), aborted (true: the client went first)}
 --   api:last_request() the last of these
+--   api:storage_requests()  the same for the host that has the reports of jobs: another port
 --   api:connections()  {accepted, open, requests, answered, in_progress, busiest}: connections
 --                      accepted and open now; requests seen, answered, in progress, and the most in
 --                      progress at once
@@ -144,6 +154,14 @@ end
 
 function api_methods:knowledge_bases()
   return self:control("knowledge_bases")
+end
+
+function api_methods:create_knowledge_base(values)
+  return self:control("create_knowledge_base", values).uuid
+end
+
+function api_methods:storage_requests()
+  return self:control("storage_requests")
 end
 
 function api_methods:requests()

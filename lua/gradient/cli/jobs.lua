@@ -36,7 +36,7 @@ local function seconds_between(from, to)
 end
 
 local function done_of_total(done, total)
-  return ("%s/%s"):format(format.text(done), format.text(total))
+  return ("%s/%s"):format(format.text(done or 0), format.text(total))
 end
 
 local uuid = { title = "JOB", width = uuid_width, text = function(job)
@@ -58,7 +58,7 @@ jobs.columns = {
     return done_of_total(job.completed_datasources, job.total_datasources)
   end },
   { title = "TOKENS", width = 13, right = true, dispensable = 3, text = function(job)
-    return format.thousands(job.total_tokens or job.tokens)
+    return format.thousands(job.total_tokens or job.tokens or 0)
   end },
   { title = "AGE", width = 5, right = true, dispensable = 4, text = function(job)
     return format.age(seconds_between(job.created_at))
