@@ -3,10 +3,13 @@
 local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 local errors = require "gradient.errors"
+local luarocks = require "spec.support.luarocks"
 local markdown = require "spec.tools.markdown"
 local new_directory = require("spec.support.process").new_directory
 local program = require "spec.support.program"
 local shell = require "spec.support.shell"
+local tls = require "spec.support.tls"
+local tunnel = require "spec.support.tunnel"
 
 local sections = markdown.parse(shell.read("README.md"))
 
@@ -32,10 +35,10 @@ local function names_in(text)
   return names
 end
 
-local job_line = "^%x+%-%x+%-%x+%-%x+%-%x+\tBATCH_JOB_PHASE_%u+\t%d+/[%d?]+\t[%a ]+$"
+local first_line = "^%x+%-%x+%-%x+%-%x+%-%x+\tBATCH_JOB_PHASE_%u+\t[%l_ ]+$"
 
 describe("README.md", function()
-  local server = fixture.server{ jobs = 250 }
+  local server, new_client = fixture.server{ jobs = 250 }
 
   -- Puts something that works in the place of what a reader has to fill in.
   local function fill(text, blank, value)
@@ -44,14 +47,15 @@ describe("README.md", function()
     return text:sub(1, first - 1) .. value .. text:sub(last + 1)
   end
 
-  local function run(text, token)
+  local function run(text, token, arguments)
     return program.run('local gradient = require "gradient"\n' .. text,
-      { DIGITALOCEAN_ACCESS_TOKEN = token or server.token, GRADIENT_BASE_URL = server.url })
+      { DIGITALOCEAN_ACCESS_TOKEN = token or server.token, GRADIENT_BASE_URL = server.url },
+      arguments)
   end
 
   -- What an example prints, line by line.
-  local function printed(text)
-    local result = run(text)
+  local function printed(text, ...)
+    local result = run(text, server.token, { ... })
     assert.same({ "", 0 }, { result.errors, result.status })
     local lines = {}
     for line in result.output:gmatch("(.-)\n") do lines[#lines + 1] = line end
@@ -88,6 +92,64 @@ describe("README.md", function()
     return set
   end
 
+  -- Examples wait for minutes.
+  local function sooner(text)
+    return (text:gsub("timeout = 3600", "%0, poll_interval = 0.05")
+      :gsub("wait_for_completion%(job%.uuid%)",
+        "wait_for_completion(job.uuid, { poll_interval = 0.05 })"))
+  end
+
+  -- Where the commands of "Install" may do what they like: a copy of this checkout, a home, a
+  -- server with the release's rock; what would go to / goes to stage/, and to LuaRocks' trees.
+  local site = {}
+
+  local function new_site()
+    local folder = new_directory()
+    local checkout = folder .. "/checkout"
+    shell.copy_checkout(checkout)
+    shell.must("cd %s && git init --quiet && git add --all && git -c user.name=spec"
+      .. " -c user.email=spec@ commit --quiet --message=all", checkout)
+    local archive = ("%s/build/dist/gradient-%s.tar.gz"):format(checkout, gradient._VERSION)
+    shell.must("make -C %s dist SOURCE_URL=file://%s HOMEPAGE=x", checkout, archive)
+    local command = luarocks.command(folder, ([[
+      rocks_servers = { "%s/server" }
+      rocks_trees = { { name = "user", root = "%s/home/.luarocks" },
+        { name = "system", root = "%s/tree" } }
+      variables = { CFLAGS = "-O0 -fPIC" }
+    ]]):format(folder, folder, folder))
+    luarocks.serve(command, folder .. "/server",
+      { archive:gsub("%.tar%.gz$", "-1.rockspec") .. "" })
+    shell.must("mkdir -p %s/home %s/bin", folder, folder)
+    shell.write(folder .. "/bin/apt-get",
+      '#!/bin/sh\nPATH=${PATH#*:} exec apt-get --simulate "$@"\n')
+    shell.must("chmod +x %s/bin/apt-get", folder)
+    return folder
+  end
+
+  lazy_teardown(function() if site.folder then shell.must("rm -rf %s", site.folder) end end)
+
+  -- Runs a block there. Then the module and the command are below `prefix`, which is gone again
+  -- afterwards; or `ask`, another command behind the block's own, prints the version.
+  local function install(result)
+    return function(block)
+      site.folder = site.folder or new_site()
+      local folder = site.folder
+      local text = block.text:gsub("/etc/luarocks", folder .. "/etc")
+      local output = shell.must("cd %s/checkout && env -i PATH=%s/bin:$PATH HOME=%s/home"
+        .. " LUAROCKS_SYSCONFDIR=%s/etc DESTDIR=%s/stage CFLAGS=-O0 bash -e -c %s", folder, folder,
+        folder, folder, folder, shell.quote(text .. (result.ask or "")))
+      if result.ask then assert.matches(gradient._VERSION, output:match("[^\n]+\n$"), 1, true) end
+      if result.prefix then
+        local prefix = folder .. "/" .. result.prefix
+        assert.matches(gradient._VERSION, shell.must("env -i PATH=$PATH"
+          .. " LUA_PATH='%s/share/lua/5.4/?.lua;%s/share/lua/5.4/?/init.lua;;'"
+          .. " LUA_CPATH='%s/lib/lua/5.4/?.so;;' %s/bin/gradient-jobs --version", prefix, prefix,
+          prefix, prefix), 1, true)
+        shell.must("rm -rf %s", prefix)
+      end
+    end
+  end
+
   -- Every line is a target of the Makefile, with a comment behind it.
   local function must_be_targets(block)
     for line in block.text:gmatch("[^\n]+") do
@@ -98,44 +160,161 @@ describe("README.md", function()
   -- The blocks of each section, in order: what must come of them.
   local outcomes = {
     ["gradient"] = {
-      must_be_targets,
       function(block)
-        local output = shell.must("make -s demo 2>&1 | head -8")
+        local output = shell.must("make -s demo 2>&1")
         for line in block.text:match("^(.-)…"):gmatch("[^\n]+") do
           local shape = line:gsub("%p", "%%%0"):gsub("[%d,]+%%? [smhd]$", "[%%d]+ [smhd]")
             :gsub("%d+%%,%d+", "[%%d,]+"):gsub(" +", " +")
           assert.matches(shape, output)
         end
         assert.matches("250  jobs in 2 requests", block.text)
+        assert.matches("\nNext: .-\"Token\"", output)
       end,
     },
 
-    ["A first program"] = {
+    ["Install"] = {
+      install{}, -- the packages
+      install{ prefix = "tree" },
+      install{ prefix = "home/.luarocks", ask = "gradient-jobs --version" },
+      must_be_targets,
+      install{ prefix = "tree" },
+      install{ prefix = "stage/usr/local" },
       function(block)
-        local lines = printed(block.text)
-        assert.equal(250, #lines)
-        for _, line in ipairs(lines) do assert.matches(job_line, line) end
+        install{}(block)
+        assert.matches('lua%-cjson"%] = "2', shell.read(site.folder .. "/etc/config-5.4.lua"))
       end,
+      install{ ask = "lua5.4 -e 'print(require(\"gradient\")._VERSION)'" },
+      install{ prefix = "tree" },
+    },
+
+    ["Token"] = {
       function(block)
-        local shown = 0
-        for line in block.text:gmatch("[^\n]+") do
-          if not line:find("^%$ ") and line ~= "…" then
-            assert.matches(job_line, line)
-            shown = shown + 1
-          end
-        end
-        assert.is_true(shown > 0)
+        local bin = new_directory()
+        shell.write(bin .. "/doctl", '#!/bin/sh\n[ "$*" = "auth token" ] && echo sesame\n')
+        assert.equal("sesame", shell.must("chmod +x %s/doctl; PATH=%s:$PATH; %s"
+          .. "\nprintf %%s $DIGITALOCEAN_ACCESS_TOKEN", bin, bin, block.text))
+        shell.must("rm -rf %s", bin)
       end,
       function(block)
         local work, free = new_directory(), assert(require("socket").bind("127.0.0.1", 0))
         local _, port = free:getsockname()
         free:close()
-        shell.write(work .. "/first.lua", section("A first program").blocks[1].text)
-        local text = block.text:gsub("8080", port):gsub("first%.lua", work .. "/%0")
+        local first = section("First program").blocks
+        shell.write(work .. "/first.lua", first[1].text)
+        local text = block.text:gsub("8080", port)
+          .. first[2].text:gsub("first%.lua", work .. "/%0")
         local output = shell.must("LUA_PATH=%s LUA_CPATH=%s bash -c %s", shell.quote(package.path),
           shell.quote(package.cpath), shell.quote("trap 'kill %1' EXIT\n" .. text))
-        assert.matches(job_line:sub(2, -2), output)
+        assert.matches(first_line:sub(2, -2), output)
         shell.must("rm -rf %s", work)
+      end,
+    },
+
+    ["First program"] = {
+      function(block)
+        local lines = printed(block.text)
+        assert.equal(250, #lines)
+        for _, line in ipairs(lines) do assert.matches(first_line, line) end
+      end,
+      function(block) assert.equal("lua5.4 first.lua\n", block.text) end, -- runs under "Token"
+      function(block)
+        local shown = 0
+        for line in block.text:gmatch("[^\n]+") do
+          if line ~= "…" then
+            assert.matches(first_line, line)
+            shown = shown + 1
+          end
+        end
+        assert.is_true(shown > 0)
+      end,
+    },
+
+    ["Index again after an upload, and wait"] = {
+      function(block)
+        server:set{ duration = 0.3 }
+        local base = new_client().knowledge_bases.list().knowledge_bases[1]
+        local lines = printed(sooner(block.text), base.name)
+        assert.equal("succeeded", lines[#lines])
+        for position = 1, #lines - 1 do assert.matches("^%d+\t[%d?]+\t%l", lines[position]) end
+        assert.matches("not_found", run(block.text, server.token, { "nobody's" }).errors)
+      end,
+    },
+
+    ["Several at once in an event loop"] = {
+      function(block)
+        server:set{ duration = 0.3, latency = 0.02 }
+        local names = {}
+        for position, base in ipairs(new_client().knowledge_bases.list().knowledge_bases) do
+          if position <= 3 then names[position] = base.name end
+        end
+        local lines = printed(sooner(block.text), table.unpack(names))
+        table.sort(lines)
+        table.sort(names)
+        for position, name in ipairs(names) do names[position] = name .. "\tsucceeded" end
+        assert.same(names, lines)
+        assert.is_true(server:connections().busiest > 1)
+      end,
+    },
+
+    ["Everything as CSV"] = {
+      function(block)
+        local work = new_directory()
+        run_command(block.text:gsub("jobs%.csv", work .. "/%0"))
+        assert.equal(251, select(2, shell.read(work .. "/jobs.csv"):gsub("\r\n", "")))
+        shell.must("rm -rf %s", work)
+      end,
+    },
+
+    ["Tokens by knowledge base"] = {
+      function(block)
+        local expected = 0
+        for job in new_client().indexing_jobs.each() do
+          expected = expected + tonumber(job.total_tokens or 0)
+        end
+        local lines = printed(block.text)
+        assert.equal(#server:knowledge_bases(), #lines)
+        for _, line in ipairs(lines) do
+          expected = expected - math.tointeger(line:match("^.+\t(%d+)$"))
+        end
+        assert.equal(0, expected)
+      end,
+    },
+
+    ["Figures for Prometheus"] = {
+      function(block)
+        local work = new_directory()
+        assert.same({}, printed(block.text, work .. "/jobs.prom"))
+        assert.equal("jobs.prom\n", shell.must("ls %s", work))
+        local text = shell.read(work .. "/jobs.prom")
+        assert.matches("^# TYPE gradient_indexing_jobs gauge\n", text)
+        assert.truthy(text:find('gradient_indexing_jobs{outcome="cancelled"} 12\n', 1, true), text)
+        shell.must("rm -rf %s", work)
+      end,
+    },
+
+    ["The report of a job"] = {
+      function(block)
+        local job = new_client().indexing_jobs.list().jobs[9]
+        server:script{
+          { status = 200, body = ('{"signed_url":"%s/report.csv?sign=123"}'):format(server.url) },
+          { status = 200, body = "file,status\n" },
+        }
+        assert.same({ "file,status" }, printed(block.text, job.uuid))
+        assert.is_nil(server:last_request().headers.authorization)
+      end,
+    },
+
+    ["Behind a proxy, with an authority of your own"] = {
+      function(block)
+        local front <close> = tls.start(server)
+        local proxy <close> = tunnel.start()
+        local text = fill(fill(block.text, "http://proxy.example.com:3128", proxy.url),
+          "/etc/ssl/example-authority.pem", front.ca_file)
+        local result = program.run(text, { DIGITALOCEAN_ACCESS_TOKEN = server.token,
+          GRADIENT_BASE_URL = front.url })
+        assert.same({ "", 0 }, { result.errors, result.status })
+        assert.equal(250, select(2, result.output:gsub("\n", "")))
+        assert.equal("CONNECT " .. front.url:match("//(.*)"), proxy:stop():match("^%S+ %S+"))
       end,
     },
 
@@ -148,29 +327,6 @@ describe("README.md", function()
         assert.equal(gradient._VERSION .. "\n",
           shell.must("cd / && %s/host 'print(require(\"gradient\")._VERSION)'", work))
         shell.must("rm -rf %s", work)
-      end,
-    },
-
-    ["Installing"] = {
-      function(block)
-        local work = new_directory()
-        shell.copy_checkout(work .. "/checkout")
-        local provided = assert(section("Installing").text:match("`(rocks_provided = .-)`"))
-        shell.write(work .. "/luarocks.lua", provided .. ([[
-          rocks_servers = {}
-          rocks_trees = { "%s/installed/tree" }
-          variables = { CFLAGS = "-O0 -fPIC" }
-        ]]):format(work))
-        shell.must("cd %s/checkout && export DESTDIR=%s/installed LUAROCKS_CONFIG=%s/luarocks.lua"
-          .. " CFLAGS=-O0 && bash -e -c %s", work, work, work, shell.quote(block.text))
-        for _, prefix in ipairs{ "tree", "usr/local" } do
-          shell.must("ls %s/installed/%s/lib/lua/5.4/gradient/core.so", work, prefix)
-        end
-        shell.must("rm -rf %s", work)
-      end,
-      function(block)
-        assert.matches(gradient._VERSION .. "\n$", shell.must("bash -e -c %s",
-          shell.quote(block.text)))
       end,
     },
 
@@ -209,12 +365,19 @@ describe("README.md", function()
       end,
     },
 
+    ["Reference"] = {
+      function(block)
+        local library = block.text:match('"(/[^"]+/share/lua/5%.4)/gradient"')
+        assert.truthy(shell.must("make -n install"):find(library, 1, true))
+        require("cjson").decode(block.text)
+      end,
+    },
+
     ["The command"] = {
       function(block)
         server:set{ duration = 1.5 } -- long enough to run for a whole second
         for command, shown in (block.text .. "$"):gmatch("%$ ([^\n]+)\n(.-)%f[$]") do
-          local sooner = command:gsub("gradient%-jobs watch", "%0 --interval 0.4")
-          local output = run_command(sooner)
+          local output = run_command((command:gsub("gradient%-jobs watch", "%0 --interval 0.4")))
           local actual = shapes(output)
           for shape in pairs(shapes(shown)) do
             assert.is_true(actual[shape], ("%s\nis not what comes of\n%s\n%s"):format(shape,

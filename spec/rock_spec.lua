@@ -7,31 +7,6 @@ local shell = require "spec.support.shell"
 
 local must = shell.must
 
--- Packs what a Debian package has for Lua 5.4 as a binary rock. `modules`: name → a file's path,
--- as it ends there.
-local function pack_debian_rock(work, package, rock, modules)
-  local files = must("dpkg -L %s", package)
-  local install = { lua = {}, lib = {} }
-  for module, path in pairs(modules) do
-    local found = assert(files:match("(%S*" .. path:gsub("%p", "%%%0") .. ")\n"))
-    must("cp -L %s %s", found, work)
-    install[path:find("%.so$") and "lib" or "lua"][module] = path:match("[^/]+$")
-  end
-  local function fields(list)
-    local entries = {}
-    for name, file in pairs(list) do entries[#entries + 1] = ("[%q] = %q"):format(name, file) end
-    return table.concat(entries, ", ")
-  end
-  shell.write(("%s/%s.rockspec"):format(work, rock), ([[
-    rockspec_format = "3.0"
-    package = %q
-    version = %q
-    source = { url = "git+file://." }
-    build = { type = "builtin", modules = {}, install = { lua = { %s }, lib = { %s } } }
-  ]]):format(rock:match("^(.-)%-(%d.*)$"), rock:match("%-(%d.*)$"), fields(install.lua),
-    fields(install.lib)))
-end
-
 -- Lists, and creates a job: that needs lua-cjson.
 local program = [[
   local gradient = require "gradient"
@@ -96,17 +71,7 @@ describe("the rock", function()
 
     lazy_setup(function()
       server, tree = work .. "/server", work .. "/tree"
-      must("mkdir %s %s/parts", server, work)
-      must("cd %s && %s pack %s", server, luarocks, rockspec)
-      pack_debian_rock(work .. "/parts", "lua-cjson", "lua-cjson-2.1.0-1",
-        { cjson = "/lua/5.4/cjson.so", ["cjson.util"] = "/lua/5.4/cjson/util.lua" })
-      pack_debian_rock(work .. "/parts", "lua-argparse", "argparse-0.7.1-1",
-        { argparse = "/lua/5.4/argparse.lua" })
-      for path in must("ls %s/parts/*.rockspec", work):gmatch("%S+") do
-        must("cd %s/parts && %s make --pack-binary-rock %s && mv *.rock %s", work, luarocks, path,
-          server)
-      end
-      must("%s make_manifest %s", luarocks:gsub("luarocks ", "luarocks-admin "), server)
+      configured.serve(luarocks, server, { rockspec })
       luarocks = ("%s --only-server=%s"):format(luarocks, server)
       must("%s install --tree=%s gradient", luarocks, tree)
     end)

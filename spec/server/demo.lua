@@ -71,6 +71,8 @@ local function show_local_jobs()
     error("the job did not succeed", 0)
   end
   output:line(("\ndemo succeeded: %d jobs listed, 1 started and watched to its end"):format(total))
+  output:line('Next: as root, "make install" installs the module and the command gradient-jobs;'
+    .. '\nREADME.md goes on with "Token" and a first program.')
 end
 
 local ok, problem = pcall(live and show_real_jobs or show_local_jobs)

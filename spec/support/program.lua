@@ -1,6 +1,7 @@
 --- Runs a Lua program in a process and an environment of its own.
 --
 --   local result = program.run([[print(os.getenv("HOME"))]], { HOME = "/nowhere" })
+--   local result = program.run([[print(arg[1])]], {}, { "an argument" })
 --   result.status, result.output, result.errors     exit status, standard output, standard error
 --
 -- The environment is ours, but without the variables that gradient and libcurl read; the module is
@@ -25,8 +26,8 @@ local READ_BY_GRADIENT = {
   "NO_PROXY",
 }
 
---- `environment`: name → value, besides ours.
-local function run(text, environment)
+--- `environment`: name → value, besides ours. `arguments`: a list.
+local function run(text, environment, arguments)
   local directory = process.new_directory()
   shell.write(directory .. "/program.lua", text)
   local words = { "env" }
@@ -39,6 +40,7 @@ local function run(text, environment)
     words[#words + 1] = quote(name .. "=" .. value)
   end
   words[#words + 1] = quote(arg[-1]) .. " " .. quote(directory .. "/program.lua")
+  for _, argument in ipairs(arguments or {}) do words[#words + 1] = quote(argument) end
   local redirections = (" >%s/output 2>%s/errors"):format(directory, directory)
   local _, _, status = os.execute(table.concat(words, " ") .. redirections)
   local result = {
