@@ -4,6 +4,7 @@
 */
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -256,6 +257,15 @@ static int terminal_size(lua_State *L) {
   return 2;
 }
 
+/* core.interrupt(): ends the process by SIGINT, as if nobody handled it. Only so does the shell that
+** waits for it end the loop around it, too. */
+static int interrupt(lua_State *L) {
+  (void)L;
+  (void)signal(SIGINT, SIG_DFL);
+  (void)raise(SIGINT);
+  return 0;
+}
+
 /* Once per process: libcurl's global state, which is never torn down since other users of libcurl
 ** may live in the same process. */
 static CURLcode global_init(void) {
@@ -272,9 +282,10 @@ static CURLcode global_init(void) {
 }
 
 static const luaL_Reg functions[] = {
-    {"client", client_new}, {"url", url_new}, {"decode", decode},
-    {"now", now},           {"date", date},   {"terminal_size", terminal_size},
-    {NULL, NULL},
+    {"client", client_new},   {"url", url_new},
+    {"decode", decode},       {"now", now},
+    {"date", date},           {"terminal_size", terminal_size},
+    {"interrupt", interrupt}, {NULL, NULL},
 };
 
 /* A closing lua_State unloads its C modules. This one must stay: libcurl may have threads in name
