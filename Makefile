@@ -40,6 +40,7 @@ SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 PREFIX ?= /usr/local
 LUA_DIR = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)
 LUA_LIBDIR = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
+MAN_DIR = $(DESTDIR)$(PREFIX)/share/man/man1
 
 SOURCES := src/core.c src/client.c src/transfer.c src/json.c
 HEADERS := src/client.h src/transfer.h src/json.h
@@ -107,18 +108,24 @@ build/static/libgradient.a: $(SOURCES) $(HEADERS) src/embedded.c build/static/lu
 
 static: build/static/libgradient.a
 
+# The command finds its module wherever PREFIX is. Its manual page is made from what it declares,
+# for which argparse must be there.
 install: all
 	$(need_lua)
-	install -d $(LUA_LIBDIR)/gradient
-	install -m 755 build/gradient/core.so $(LUA_LIBDIR)/gradient/core.so
-	install -d $(DESTDIR)$(PREFIX)/bin
-	sed '1s|env lua$$|env $(LUA)|' lua/gradient-jobs > $(DESTDIR)$(PREFIX)/bin/gradient-jobs
-	chmod 755 $(DESTDIR)$(PREFIX)/bin/gradient-jobs
-	for file in $(LUA_FILES); do install -D -m 644 lua/$$file $(LUA_DIR)/$$file; done
+	install -d "$(LUA_LIBDIR)/gradient" "$(DESTDIR)$(PREFIX)/bin" "$(MAN_DIR)"
+	install -m 755 build/gradient/core.so "$(LUA_LIBDIR)/gradient/core.so"
+	sed -e '1s|env lua$$|env $(LUA)|' -e 's|^local prefix\b|& = "$(PREFIX)"|' lua/gradient-jobs \
+	  > "$(DESTDIR)$(PREFIX)/bin/gradient-jobs"
+	chmod 755 "$(DESTDIR)$(PREFIX)/bin/gradient-jobs"
+	for file in $(LUA_FILES); do install -D -m 644 lua/$$file "$(LUA_DIR)/$$file"; done
+	@if $(BUILT) $(LUA) -e 'require("gradient.cli.manual").write()' 2>/dev/null \
+	  > build/gradient-jobs.1; then install -m 644 build/gradient-jobs.1 "$(MAN_DIR)"; \
+	  else echo "no manual page: the Lua module argparse is missing"; fi
 
 uninstall:
 	$(need_lua)
-	rm -rf $(LUA_LIBDIR)/gradient $(LUA_DIR)/gradient $(DESTDIR)$(PREFIX)/bin/gradient-jobs
+	rm -rf "$(LUA_LIBDIR)/gradient" "$(LUA_DIR)/gradient"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/gradient-jobs" "$(MAN_DIR)/gradient-jobs.1"
 
 clean:
 	rm -rf build gradient src/*.o

@@ -7,51 +7,16 @@ local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 
 local unknown_uuid = "123e4567-e89b-12d3-a456-426614174000"
-local uuid_pattern = ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12)
+local uuid_pattern = command.uuid_pattern
 
 describe("gradient-jobs", function()
   local server, new_client = fixture.server{ jobs = 250 }
+  local gj = command.against(server)
+  local run, print_of, fails = gj.run, gj.print_of, gj.fails
+  local lines_of, uuids_of = command.lines, command.uuids
   local jobs
 
   before_each(function() jobs = new_client().indexing_jobs end)
-
-  local function run(arguments, settings)
-    settings = settings or {}
-    local environment = {
-      DIGITALOCEAN_ACCESS_TOKEN = server.token, GRADIENT_BASE_URL = server.url,
-    }
-    for name, value in pairs(settings.environment or {}) do environment[name] = value or nil end
-    settings.environment = environment
-    return command.run(arguments, settings)
-  end
-
-  -- What it prints when nothing is wrong.
-  local function print_of(arguments, settings)
-    local result = run(arguments, settings)
-    assert.same({ status = 0, errors = "" }, { status = result.status, errors = result.errors })
-    return result.output
-  end
-
-  local function fails(status, message, arguments, settings)
-    local result = run(arguments, settings)
-    assert.equal("gradient-jobs: " .. message .. "\n", result.errors)
-    assert.equal("", result.output)
-    assert.equal(status, result.status)
-  end
-
-  local function lines_of(text)
-    local lines = {}
-    for line in text:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
-    return lines
-  end
-
-  local function uuids_of(text)
-    local uuids = {}
-    for _, line in ipairs(lines_of(text)) do
-      uuids[#uuids + 1] = line:match("^(" .. uuid_pattern .. ")")
-    end
-    return uuids
-  end
 
   -- The uuids of the jobs that `is_wanted`.
   local function uuids_where(is_wanted)
@@ -64,9 +29,12 @@ describe("gradient-jobs", function()
 
   local function all() return true end
 
+  -- What was asked for, but the names of knowledge bases.
   local function targets()
     local list = {}
-    for position, request in ipairs(server:requests()) do list[position] = request.target end
+    for _, request in ipairs(server:requests()) do
+      if not request.target:find "/knowledge_bases%?" then list[#list + 1] = request.target end
+    end
     return list
   end
 
@@ -84,10 +52,9 @@ describe("gradient-jobs", function()
       assert.same({ "/v2/gen-ai/indexing_jobs" }, targets())
       local lines = lines_of(result.output)
       assert.equal(21, #lines)
-      assert.matches("^JOB +KNOWLEDGE BASE +PHASE +STATUS +SOURCES +TOKENS +AGE$", lines[1])
-      assert.matches("^" .. uuid_pattern .. "  " .. uuid_pattern .. "  pending    pending  +0/%-  +"
-        .. "0 +%d+ s$", lines[2])
-      assert.matches("  failed     failed +%d/%d +[%d,]+ +%d+ [dhm]$", lines[21])
+      assert.matches("^JOB +KNOWLEDGE BASE +STATE +SOURCES +TOKENS +AGE$", lines[1])
+      assert.matches("^" .. uuid_pattern .. "  %S.*  pending  +0/[%d?]  +0 +%d+ s$", lines[2])
+      assert.matches("  failed +%d/%d +[%d,]+ +%d+ [dhm]$", lines[21])
       assert.same(table.move(uuids_where(all), 1, 20, 1, {}), uuids_of(result.output))
     end)
 
@@ -124,9 +91,11 @@ describe("gradient-jobs", function()
     end)
 
     it("prints nothing for no jobs, and says so", function()
-      fails(0, "there are no such jobs", { "list", "--kb", unknown_uuid })
-      assert.equal("[]\n", print_of{ "list", "--kb", unknown_uuid, "--json" })
-      assert.equal(1, #lines_of(print_of{ "list", "--kb", unknown_uuid, "--csv" }))
+      local none = "9999-01-01"
+      fails(0, "there are no such jobs", { "list", "--since", none })
+      assert.equal("[]\n", print_of{ "list", "--since", none, "--json" })
+      assert.equal("", print_of{ "list", "--since", none, "-o", "jsonl" })
+      assert.equal(1, #lines_of(print_of{ "list", "--since", none, "--csv" }))
     end)
 
     it("prints whatever a job is", function()
@@ -134,7 +103,7 @@ describe("gradient-jobs", function()
         .. '"total_tokens":"many","tokens":-12345,"created_at":"soon"},{"tokens":1.5}]}')
       local lines = lines_of(print_of{ "list" })
       assert.equal(4, #lines)
-      assert.matches("^%- +%- +%- +%- +0/%- +0 +%-$", lines[2])
+      assert.matches("^%- +%- +%- +0/%? +0 +%-$", lines[2])
       assert.matches("^7 .* many +%-$", lines[3])
       answer_with('{"jobs":[{"tokens":-12345},{"total_tokens":"18446744073709551615"}]}')
       local output = print_of{ "list" }
@@ -218,217 +187,239 @@ describe("gradient-jobs", function()
     end)
   end)
 
-  it("get prints every field of a job", function()
-    answer_with('{"job":{"zebra":1.5,"tokens":12,"uuid":"one","data_source_uuids":["a","b"],'
-      .. '"data_source_jobs":[{"n":1}],"empty":[],"object":{"x":1},"finished_at":null}}')
-    assert.equal([[
-uuid               one
-data_source_uuids  a
-                   b
-tokens             12
-data_source_jobs   {"n":1}
-empty              -
-object             {"x":1}
-zebra              1.5
-]], print_of{ "get", "one" })
-    local job = jobs.each()()
-    assert.equal(job.uuid, core.decode(print_of{ "get", job.uuid, "--json" }).uuid)
+  describe("list", function()
+    it("chooses by status, outcome and time", function()
+      local function uuids_of_outcome(...)
+        local wanted = { ... }
+        return uuids_where(function(job)
+          for _, outcome in ipairs(wanted) do
+            if gradient.outcome(job) == outcome then return true end
+          end
+        end)
+      end
+      assert.same(uuids_of_outcome("failed", "partial"),
+        uuids_of(print_of{ "list", "--outcome", "failed,partial" }))
+      assert.same(uuids_of_outcome "no_changes",
+        uuids_of(print_of{ "list", "--outcome", "no-changes" }))
+      assert.same(uuids_where(function(job) return job.status == gradient.status.PARTIAL end),
+        uuids_of(print_of{ "list", "--status", "partial" }))
+      local times = {}
+      for job in jobs.each() do times[#times + 1] = gradient.timestamp(job.created_at) end
+      table.sort(times)
+      local middle = times[#times // 2]
+      local since = os.date("!%Y-%m-%dT%H:%M:%SZ", middle)
+      assert.equal(#times - #times // 2 + 1, #uuids_of(print_of{ "list", "--since", since }))
+      local seconds = ("%ds"):format(os.time() - middle + 1)
+      assert.equal(#times - #times // 2 + 1, #uuids_of(print_of{ "list", "--since", seconds }))
+    end)
+
+    it("--since takes the clock of this machine where no zone is given", function()
+      answer_with('{"jobs":[{"uuid":"a","created_at":"2024-03-01T10:59:59Z"},'
+        .. '{"uuid":"b","created_at":"2024-03-01T11:00:00Z"}]}')
+      assert.matches("\nb  [^\n]+\n$", print_of({ "list", "--since", "2024-03-01 06:00" },
+        { environment = { TZ = "EST5" } }))
+    end)
+
+    it("--limit prints no more, and asks for no more", function()
+      local first = uuids_where(all)
+      assert.same(table.move(first, 1, 3, 1, {}), uuids_of(print_of{ "list", "--limit", "3" }))
+      local sent = targets()
+      assert.equal("/v2/gen-ai/indexing_jobs?page=1&per_page=3", sent[#sent])
+      assert.equal(230, #uuids_of(print_of{ "list", "--limit", "230" }))
+    end)
+
+    it("--sort orders by what a column or field means", function()
+      local function sorted(...)
+        return print_of{ "list", "--sort", ..., "--no-header", "--no-names", "--columns",
+          "job,tokens,created_at" }
+      end
+      local function numbers(text)
+        local list = {}
+        for _, line in ipairs(lines_of(text)) do
+          list[#list + 1] = math.tointeger((line:match("^%S+ +(%S+)"):gsub(",", "")))
+        end
+        return list
+      end
+      local up, down = numbers(sorted "tokens"), numbers(sorted "-tokens")
+      assert.equal(250, #up)
+      for position = 2, #up do assert.is_true(up[position - 1] <= up[position]) end
+      for position = 2, #down do assert.is_true(down[position - 1] >= down[position]) end
+      assert.same(uuids_where(all), uuids_of(sorted "age"))
+      assert.same(uuids_where(all), uuids_of(sorted "-created_at"))
+      assert.equal(10, #uuids_of(print_of{ "list", "--sort", "tokens", "--limit", "10" }))
+    end)
+
+    it("--exit-status says whether one failed, or is partial", function()
+      for outcome, status in pairs{ failed = 1, partial = 3, succeeded = 0 } do
+        local result = run{ "list", "--outcome", outcome, "--limit", "2", "--exit-status" }
+        assert.equal(status, result.status, outcome)
+        assert.equal(2, #uuids_of(result.output))
+      end
+      assert.equal(1, run{ "list", "--all", "--exit-status" }.status)
+      assert.equal(0, run{ "list", "--outcome", "failed", "--limit", "1" }.status)
+    end)
+
+    it("prints the columns that are asked for, in any format", function()
+      answer_with('{"jobs":[{"uuid":"a","phase":"BATCH_JOB_PHASE_RUNNING","tokens":1234}]}')
+      assert.equal("TOKENS  JOB\n 1,234  a\n", print_of{ "list", "--columns", "tokens,job" })
+      answer_with('{"jobs":[{"uuid":"a","tokens":1234,"data_source_uuids":["x",null]}]}')
+      assert.equal("a  x null\n",
+        print_of{ "list", "--no-header", "--columns", "job", "--columns", "data_source_uuids" })
+      answer_with('{"jobs":[{"uuid":"a","tokens":1234}]}')
+      assert.equal("1234,a\r\n", print_of{ "list", "--csv", "--no-header", "--columns",
+        "tokens,job" })
+      answer_with('{"jobs":[{"uuid":"a","tokens":1234}]}')
+      assert.equal('{"tokens":1234,"uuid":"a"}\n',
+        print_of{ "list", "-o", "jsonl", "--columns", "tokens,job" })
+    end)
+
+    it("-o jsonl is a job a line, -o wide a table of everything that is never cut", function()
+      local lines = lines_of(print_of{ "list", "--all", "--output", "jsonl" })
+      assert.equal(250, #lines)
+      assert.equal(uuids_where(all)[7], core.decode(lines[7]).uuid)
+      local wide_table = run({ "list", "-o", "wide" }, { terminal = { columns = 40, rows = 24 } })
+      local header, first = wide_table.output:gsub("\27%[%d*m", ""):match("^([^\n]*)\n([^\n]*)")
+      assert.matches("^JOB +KNOWLEDGE BASE +STATE +PHASE +STATUS .* CREATED$", header)
+      assert.matches("^" .. uuid_pattern, first)
+    end)
+
+    it("tells on a terminal how far it is, if it prints elsewhere, and leaves no trace", function()
+      server:set{ jobs = 1200, latency = 0.3 }
+      local result = run({ "list", "--all", "--json" },
+        { terminal = { columns = 80, rows = 24, errors = true } })
+      assert.equal(0, result.status)
+      assert.matches("^\r[%d,]+ of 1,200 jobs, about %d s left *\r", result.errors)
+      assert.matches("\r +\r$", result.errors)
+      assert.equal(1202, #lines_of(result.output))
+      result = run({ "list", "--all", "--json" }, { redirection = "| cat >/dev/null" })
+      assert.equal("", result.errors)
+    end)
   end)
 
-  it("sources prints the data sources of a job", function()
-    local job = jobs.list{ page = 2 }.jobs[1]
-    local uuids = {}
+  it("get is a page for a person", function()
+    answer_with('{"job":{"zebra":1.5,"tokens":1234567,"uuid":"one","knowledge_base_uuid":"kb",'
+      .. '"phase":"BATCH_JOB_PHASE_FAILED","created_at":"2024-03-01T10:00:00Z",'
+      .. '"started_at":"2024-03-01T10:00:05Z","finished_at":"2024-03-01T10:01:10Z",'
+      .. '"updated_at":"0001-01-01T00:00:00Z","list":[1,null],"data_source_jobs":['
+      .. '{"data_source_uuid":"s1","status":"DATA_SOURCE_STATUS_FAILED","total_file_count":"4",'
+      .. '"indexed_file_count":"2","total_bytes":"12345678","error_msg":"crawl failed",'
+      .. '"error_details":"' .. ("very "):rep(60) .. 'long"}]}}')
+    local output = print_of{ "get", "one" }
+    local expected = [[
+Job             one
+Knowledge base  kb
+State           failed, 2 of 4 files (50 %)
+Phase           BATCH_JOB_PHASE_FAILED
+Created         2024-03-01 10:00:00 +0000 (AGO)
+Started         2024-03-01 10:00:05 +0000 (AGO)
+Finished        2024-03-01 10:01:10 +0000 (AGO)
+Took            1:05
+Tokens          1,234,567
+list            [1,null]
+zebra           1.5
+
+DATA SOURCE  STATE   FILES  INDEXED  SKIPPED  REMOVED  FAILED   SIZE
+s1           failed    2/4        0        0        0       0  12 MB
+
+ERRORS
+s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
+    assert.equal(expected, (output:gsub("%d+ d ago", "AGO")))
+  end)
+
+  -- A job that is over, and so has data sources.
+  local function job_that_is_over(position)
+    return jobs.list{ per_page = 20 }.jobs[10 + position]
+  end
+
+  it("get asks for the data sources that a job does not bring along", function()
+    local job = job_that_is_over(1)
+    server:script{ { status = 200, body = '{"job":{"uuid":"' .. job.uuid .. '"}}' } }
+    local output = print_of{ "get", job.uuid }
+    assert.is_true(#job.data_source_jobs > 0)
+    for _, source in ipairs(job.data_source_jobs) do
+      assert.matches(source.data_source_uuid, output, 1, true)
+    end
+  end)
+
+  it("get, sources and cancel take several jobs, and name those that there are not", function()
+    local first, second = job_that_is_over(1).uuid, job_that_is_over(2).uuid
+    local result = run{ "get", first, unknown_uuid, second, "--json" }
+    assert.equal(1, result.status)
+    assert.matches("^gradient%-jobs: job " .. unknown_uuid:gsub("%-", "%%-")
+      .. ": not_found: [^\n]+\n$", result.errors)
+    local lines = lines_of(result.output)
+    assert.same({ first, second }, { core.decode(lines[1]).uuid, core.decode(lines[2]).uuid })
+    result = run{ "sources", first, unknown_uuid, second }
+    assert.equal(1, result.status)
+    assert.matches("^" .. first:gsub("%-", "%%-") .. "\nDATA SOURCE .*\n\n"
+      .. second:gsub("%-", "%%-") .. "\nDATA SOURCE ", result.output)
+    local base = server:knowledge_bases()
+    local one = jobs.create{ knowledge_base_uuid = base[20] }.job.uuid
+    local two = jobs.create{ knowledge_base_uuid = base[21] }.job.uuid
+    assert.equal(("%s cancelled\n%s cancelled\n"):format(one, two), print_of{ "cancel", one, two })
+  end)
+
+  it("asks for nothing more when it is not about the one job", function()
+    local result = run({ "get", "a", "b" }, { environment = { DIGITALOCEAN_ACCESS_TOKEN = "no" } })
+    assert.matches("^gradient%-jobs: authentication: [^\n]+\n$", result.errors)
+    assert.equal(1, #server:requests())
+  end)
+
+  it("sources prints the data sources of a job, and their errors in full", function()
+    local job, uuids = job_that_is_over(1), {}
     for position, source in ipairs(job.data_source_jobs) do
       uuids[position] = source.data_source_uuid
     end
     local lines = lines_of(print_of{ "sources", job.uuid })
-    assert.matches("^DATA SOURCE +STATUS +INDEXED +SKIPPED +REMOVED +FAILED +SIZE +ERROR$",
-      lines[1])
-    assert.same(uuids, uuids_of(table.concat(lines, "\n") .. "\n"))
+    assert.matches("^DATA SOURCE +STATE +FILES +INDEXED +SKIPPED +REMOVED +FAILED +SIZE$", lines[1])
+    assert.same(uuids, { table.unpack(uuids_of(table.concat(lines, "\n") .. "\n"), 1, #uuids) })
     local listed = core.decode(print_of{ "sources", job.uuid, "--json" })
     assert.equal(#uuids, #listed)
-    answer_with('{"indexed_data_sources":[{"status":"DATA_SOURCE_STATUS_FAILED",'
-      .. '"total_bytes":"1234567890","error_msg":"no","error_details":"not at all"}]}')
-    assert.matches("\n%-  +failed .* 1.2 GB  no: not at all\n$", print_of{ "sources", job.uuid })
+    local details = ("a long story "):rep(20)
+    answer_with('{"indexed_data_sources":[{"status":"DATA_SOURCE_STATUS_FAILED","total_bytes":'
+      .. '"1234567890","data_source_uuid":"s","error_msg":"no","error_details":"' .. details
+      .. '"},{"data_source_uuid":"t"}]}')
+    local output = run({ "sources", "x" }, { terminal = { columns = 80, rows = 24 } }).output
+    assert.matches("1.2 GB\n", output)
+    assert.matches("\n\n\27%[1mERRORS\27%[0m\ns  no: " .. details .. "\n$", output)
     answer_with('{"indexed_data_sources":[]}')
     fails(0, "this job has no data sources", { "sources", job.uuid })
   end)
 
-  it("start prints the uuid of the job that it starts", function()
-    local base = server:knowledge_bases()[1]
-    local uuid = print_of{ "start", base }:match("^(" .. uuid_pattern .. ")\n$")
-    assert.equal(base, jobs.retrieve(uuid).job.knowledge_base_uuid)
-    local other = server:knowledge_bases()[2]
-    local job = core.decode(print_of{ "start", other, "--source", "a", "--source", "b", "--json" })
-    assert.equal(other, job.knowledge_base_uuid)
-    assert.same({ knowledge_base_uuid = other, data_source_uuids = { "a", "b" } },
-      core.decode(server:requests()[3].body))
-  end)
-
   it("cancel prints what has become of the job", function()
-    local uuid = jobs.create{ knowledge_base_uuid = server:knowledge_bases()[2] }.job.uuid
+    local uuid = jobs.create{ knowledge_base_uuid = server:knowledge_bases()[30] }.job.uuid
     assert.equal(uuid .. " cancelled\n", print_of{ "cancel", uuid })
     server:script{ { status = 409, headers = { ["x-should-retry"] = "false" } } }
     local result = run{ "cancel", uuid }
     assert.equal(1, result.status)
-    assert.matches("^gradient%-jobs: conflict: [^\n]+ %(HTTP 409, conflict, [^\n]+%)\n$",
-      result.errors)
-  end)
-
-  describe("watch", function()
-    local function start(settings, number)
-      server:set(settings)
-      return jobs.create{ knowledge_base_uuid = server:knowledge_bases()[number or 2] }.job.uuid
-    end
-
-    local function phase(uuid, name, more)
-      return { status = 200, body = ('{"job":{"uuid":"%s","phase":"BATCH_JOB_PHASE_%s"%s}}')
-        :format(uuid, name, more or "") }
-    end
-
-    it("prints a line whenever a job has changed, until it is over", function()
-      local uuid = start{ duration = 1.2 }
-      local lines = lines_of(print_of{ "watch", uuid, "--interval", "0.1" })
-      assert.matches("^JOB +PHASE +PROGRESS +DONE +ITEMS/S +TIME$", lines[1])
-      assert.matches("^" .. uuid_pattern .. "  pending    " .. ("░"):rep(24) .. "    0/", lines[2])
-      assert.matches("^" .. uuid_pattern .. "  succeeded  " .. ("█"):rep(24), lines[#lines - 1])
-      assert.equal("1 job: 1 succeeded", lines[#lines])
-      local function state(line) return line:match("^%S+ +%S+ +%S+ +%S+") end
-      for position = 3, #lines do
-        assert.are_not.equal(state(lines[position - 1]), state(lines[position]))
-      end
-    end)
-
-    it("says with its exit status whether all of them succeeded", function()
-      server:script{ phase("a", "SUCCEEDED"), phase("b", "FAILED"),
-        phase("a", "SUCCEEDED"), phase("c", "ERROR"), phase("c", "CANCELLED") }
-      answer_with '{"jobs":[]}'
-      local function status(...)
-        local result = run{ "watch", ... }
-        assert.equal("", result.errors)
-        return result.status, lines_of(result.output)[3]
-      end
-      assert.equal(0, (status "a"))
-      assert.equal(1, (status "b"))
-      assert.equal(0, (status("a", "a", "a")))
-      assert.equal(1, (status "c"))
-      assert.equal(1, (status "c"))
-    end)
-
-    it("takes a phase that nobody knows for an end where there is a date of it", function()
-      local ended = ',"finished_at":"2023-01-01T00:00:00Z","status":"INDEX_JOB_STATUS_%s"'
-      server:script{
-        phase("a", "COMPLETED"), phase("a", "COMPLETED", ended:format("COMPLETED")),
-        phase("a", "EXPLODED", ended:format("FAILED")),
-        phase("a", "RUNNING", ended:format("COMPLETED")), phase("a", "SUCCEEDED"),
-      }
-      assert.equal(0, run({ "watch", "a", "--interval", "0.01" }).status)
-      assert.equal(1, run({ "watch", "a", "--interval", "0.01" }).status)
-      assert.equal(0, run({ "watch", "a", "--interval", "0.01" }).status)
-      assert.equal(0, server:pending())
-    end)
-
-    it("without uuids, shows all that are not over, with a request for each look", function()
-      server:set{ jobs = 300, active = 0, duration = 0.8 }
-      server:grow(3)
-      local output = print_of{ "watch", "--interval", "0.1" }
-      assert.matches("\n3 jobs: 3 succeeded\n$", output)
-      local sent = targets()
-      assert.same({ "/v2/gen-ai/indexing_jobs?page=1&per_page=200",
-        "/v2/gen-ai/indexing_jobs?page=2&per_page=200", "/v2/gen-ai/indexing_jobs?per_page=200" },
-        table.move(sent, 1, 3, 1, {}))
-      for position = 3, #sent do
-        assert.equal("/v2/gen-ai/indexing_jobs?per_page=200", sent[position])
-      end
-      server:reset()
-      server:set{ jobs = 5, active = 0 }
-      fails(0, "no job is under way", { "watch" })
-    end)
-
-    it("asks for the ones that the newest jobs do not include", function()
-      server:set{ jobs = 300, active = 0, duration = 0.3 }
-      local old, new = uuids_where(all)[300], start{}
-      assert.matches("2 jobs: .*\n$", run({ "watch", old, new, "--interval", "0.1" }).output)
-      local asked = 0
-      for _, target in ipairs(targets()) do
-        asked = asked + (target == "/v2/gen-ai/indexing_jobs/" .. old and 1 or 0)
-      end
-      assert.equal(1, asked)
-    end)
-
-    it("draws in place on a terminal", function()
-      local uuids = {}
-      for number = 1, 3 do uuids[number] = start({ duration = 0.3 * number }, number) end
-      local output = print_of({ "watch", uuids[1], uuids[2], uuids[3], "--interval", "0.1" },
-        { terminal = { columns = 80, rows = 24 } })
-      local screen = command.screen(output, 80)
-      assert.equal(5, #screen)
-      assert.matches("^JOB +PHASE +PROGRESS +DONE +ITEMS/S +TIME$", screen[1])
-      for number = 1, 3 do
-        assert.equal(uuids[number], screen[number + 1]:sub(1, 36))
-        assert.matches("  succeeded  ████████    ./.  +%S+   0:0%d$", screen[number + 1])
-      end
-      assert.equal("3 jobs: 3 succeeded", screen[5])
-      local _, redraws = output:gsub("\27%[5A", "")
-      assert.is_true(redraws >= 6, redraws)
-      assert.is_nil(output:find("\27[?", 1, true)) -- no mode to leave the terminal in
-    end)
-
-    it("never draws more than the terminal has room for, but in the end", function()
-      server:set{ jobs = 0, duration = 0.6 }
-      server:grow(10)
-      server:set{ duration = 1.2 }
-      server:grow(2)
-      local output = print_of({ "watch", "--interval", "0.2" },
-        { terminal = { columns = 40, rows = 8 } })
-      local drawn = output:match("^(.-)\27%[%d+A")
-      assert.equal(7, #command.screen(drawn, 40))
-      assert.matches("\n\27%[2K… and 8 more\n\27%[2K12 jobs: ", drawn)
-      assert.equal(14, #command.screen(output, 40))
-      assert.matches("… and 8 more\n\27%[2K12 jobs: 2 running, 10 succeeded\n", output)
-    end)
-
-    it("draws no lines over others where the terminal cannot", function()
-      local uuid = start{ duration = 0.2 }
-      local output = print_of({ "watch", uuid, "--interval", "0.1" },
-        { terminal = wide, environment = { TERM = "dumb" } })
-      assert.is_nil(output:find("\27", 1, true))
-      assert.matches("\n1 job: 1 succeeded\n$", output)
-    end)
-
-    it("goes on after what passes, and ends with what does not", function()
-      server:script{ phase("a", "RUNNING"), { status = 503, headers = { ["retry-after"] = "0" },
-        times = 5 }, phase("a", "RUNNING"), { status = 404 } }
-      local result = run{ "watch", "a", "--interval", "0.01" }
-      assert.equal(1, result.status)
-      assert.matches("^gradient%-jobs: not_found: [^\n]+\n$", result.errors)
-      assert.equal(0, server:pending())
-    end)
+    assert.matches("^gradient%-jobs: job " .. uuid:gsub("%-", "%%-")
+      .. ": conflict: [^\n]+ %(HTTP 409, conflict, [^\n]+%)\n$", result.errors)
   end)
 
   describe("on a terminal", function()
     it("uses colours, and cuts the table to the width", function()
       local output = print_of({ "list", "--phase", "running", "--phase", "succeeded" },
         { terminal = { columns = 80, rows = 24 } })
-      assert.matches("^\27%[1mJOB\27%[0m +\27%[1mPHASE\27%[0m ", output)
+      assert.matches("^\27%[1mJOB\27%[0m +\27%[1mKNOWLEDGE BASE\27%[0m +\27%[1mSTATE\27%[0m ",
+        output)
       assert.matches("  \27%[36mrunning\27%[0m  ", output)
       assert.matches("  \27%[32msucceeded\27%[0m  ", output)
       local screen = command.screen(output, 80)
-      assert.matches("^JOB +PHASE +SOURCES +TOKENS +AGE$", screen[1])
-      assert.matches("^" .. uuid_pattern .. "  running ", screen[2])
+      assert.matches("^JOB +KNOWLEDGE BASE +STATE +AGE$", screen[1])
+      assert.matches("^" .. uuid_pattern .. "  %S.*  running ", screen[2])
     end)
 
     it("gives up columns, and the uuid last", function()
       for columns, header in pairs{
-        [130] = "^JOB +KNOWLEDGE BASE +PHASE +STATUS +SOURCES +TOKENS +AGE$",
-        [100] = "^JOB +KNOWLEDGE BASE +PHASE +SOURCES +TOKENS +AGE$",
-        [75] = "^JOB +PHASE +SOURCES +AGE$", [60] = "^JOB +PHASE +SOURCES$",
-        [40] = "^JOB +PHASE +SOURCES$",
+        [130] = "^JOB +KNOWLEDGE BASE +STATE +SOURCES +TOKENS +AGE$",
+        [90] = "^JOB +KNOWLEDGE BASE +STATE +SOURCES +AGE$",
+        [80] = "^JOB +KNOWLEDGE BASE +STATE +AGE$", [60] = "^JOB +STATE +AGE$",
+        [50] = "^JOB +STATE$", [40] = "^JOB +STATE$",
       } do
         local result = run({ "list" }, { terminal = { columns = columns, rows = 24 } })
         local screen = command.screen(result.output, columns)
         assert.matches(header, screen[1])
-        assert.matches(columns < 60 and "^%x+%-[%x-]*…  " or "^" .. uuid_pattern .. "  ", screen[2])
+        assert.matches(columns < 50 and "^%x+%-[%x-]*…  " or "^" .. uuid_pattern .. "  ", screen[2])
       end
     end)
 
@@ -484,35 +475,6 @@ zebra              1.5
   end)
 
   describe("ends", function()
-    local function interrupted(arguments, terminal)
-      local pressed
-      local before = #server:requests()
-      local result = run(arguments, { terminal = terminal, meanwhile = function(press)
-        server:await{ requests = before + 1 }
-        press "\3"
-        pressed = core.now()
-      end })
-      assert.is_true(core.now() - pressed < 0.5)
-      assert.equal(130, result.status)
-      assert.equal("", result.errors)
-      return result.output
-    end
-
-    it("with status 130 on Ctrl-C while it waits for the server", function()
-      server:set{ latency = 20 }
-      assert.equal("", interrupted{ "list" })
-      server:reset()
-      server:set{ latency = 20 }
-      interrupted({ "list" }, wide)
-    end)
-
-    it("with status 130 on Ctrl-C while it watches", function()
-      jobs.create{ knowledge_base_uuid = server:knowledge_bases()[2] }
-      local output = interrupted({ "watch", "--interval", "20" }, { columns = 80, rows = 24 })
-      assert.matches("\27%[0m$", output)
-      assert.is_nil(output:find("\27[?", 1, true))
-    end)
-
     it("quietly when nobody reads on", function()
       for _, ignores_sigpipe in ipairs{ false, true } do
         local result = run({ "list", "--all", "--json" },
@@ -546,11 +508,11 @@ zebra              1.5
         { "unknown command 'lst' Did you mean 'list'?", "lst" },
         { "unknown option '--al' Did you mean '--all'?", "list", "--al" },
         { "too many arguments", "list", "x" },
-        { "missing argument 'uuid'", "get" },
-        { "too many arguments", "get", "x", "y" },
+        { "missing argument 'UUID'", "get" },
+        { "too many arguments", "report", "x", "y" },
         { "'' is no uuid", "get", "" },
         { "'..' is no uuid", "cancel", ".." },
-        { "missing argument 'kb'", "start" },
+        { "missing argument 'KB'", "start" },
         { number .. "'0'", "list", "--per-page", "0" },
         { number .. "'1.5'", "list", "--per-page", "1.5" },
         { "--interval" .. seconds .. "'0'", "watch", "--interval", "0" },
@@ -558,8 +520,19 @@ zebra              1.5
         { "--timeout" .. seconds .. "'soon'", "--timeout", "soon", "list" },
         { "option '--csv' can not be used together with option '--json'", "list", "--json",
           "--csv" },
-        { "'done' is no phase (expected pending, running, succeeded, failed, error, cancelled,"
-          .. " unknown or BATCH_JOB_PHASE_...)", "list", "--phase", "done" },
+        { "'done' is no phase (expected cancelled, error, failed, pending, running, succeeded,"
+          .. " unknown or BATCH_JOB_PHASE_...)", "list", "--phase", "running,done" },
+        { "'well' is no outcome (expected succeeded, partial, no_changes, failed, cancelled)",
+          "list", "--outcome", "well" },
+        { "--interval" .. seconds .. "'-5'", "watch", "--interval", "-5" },
+        { "--limit must be a whole number from 1, not '-1'", "--limit", "-1", "list" },
+        { "option '--kb' requires an argument", "list", "--kb", "--json" },
+        { "--at must be a time of the day such as 18:00, not '24:00'", "schedule", "x", "--at",
+          "24:00" },
+        { "--on must be days such as mon,wed or mon-fri, not 'fri-mon'", "schedule", "x", "--at",
+          "8:00", "--on", "mon,fri-mon" },
+        { "--since must be a time such as 2h, 3d, 2026-08-01, '2026-08-01 18:00' or"
+          .. " 2026-08-01T18:00:00Z, not '2026-02-30'", "list", "--since", "2026-02-30" },
       } do
         fails(2, case[1] .. see, table.move(case, 2, #case, 1, {}))
       end

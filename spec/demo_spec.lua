@@ -16,7 +16,7 @@ describe("the demo with LIVE=1", function()
       DIGITALOCEAN_ACCESS_TOKEN = server.token, GRADIENT_BASE_URL = server.url,
     }
     assert.same({ status = 0, errors = "" }, { status = result.status, errors = result.errors })
-    assert.matches("\n    222  succeeded\n", result.output)
+    assert.matches("\n    182  succeeded\n", result.output)
     assert.matches("\n    250  jobs in 2 requests and %d%.%d+ seconds\n", result.output)
     assert.matches("\ndemo succeeded: 250 jobs listed\n$", result.output)
     for _, request in ipairs(server:requests()) do assert.equal("GET", request.method) end

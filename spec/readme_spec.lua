@@ -377,7 +377,7 @@ describe("README.md", function()
       function(block)
         server:set{ duration = 1.5 } -- long enough to run for a whole second
         for command, shown in (block.text .. "$"):gmatch("%$ ([^\n]+)\n(.-)%f[$]") do
-          local output = run_command((command:gsub("gradient%-jobs watch", "%0 --interval 0.4")))
+          local output = run_command((command:gsub("%-%-wait", "%0 --interval 0.4")))
           local actual = shapes(output)
           for shape in pairs(shapes(shown)) do
             assert.is_true(actual[shape], ("%s\nis not what comes of\n%s\n%s"):format(shape,

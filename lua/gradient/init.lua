@@ -1,5 +1,9 @@
 --- gradient: DigitalOcean's Gradient AI indexing jobs, from Lua. See README.md.
 
+if _VERSION < "Lua 5.4" then -- which could not even read the files below
+  error("gradient needs Lua 5.4 or later, this is " .. _VERSION, 0)
+end
+
 local client = require "gradient.client"
 local core = require "gradient.core"
 local enums = require "gradient.enums"

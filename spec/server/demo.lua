@@ -4,8 +4,10 @@
 local core = require "gradient.core"
 local gradient = require "gradient"
 local jobs = require "gradient.cli.jobs"
+local knowledge_bases = require "gradient.cli.names"
 local outputs = require "gradient.cli.output"
-local rows = require "gradient.cli.rows"
+local printers = require "gradient.cli.printer"
+local sessions = require "gradient.cli.session"
 local watch = require "gradient.cli.watch"
 
 local live = os.getenv("LIVE") == "1"
@@ -28,17 +30,20 @@ end
 local function list(options)
   local requests, total, counts, ended = 0, 0, {}, nil
   options.on_event = function(event)
-    if event.type == "request" then requests = requests + 1 end
+    local is_for_jobs = event.url:find("/indexing_jobs", 1, true)
+    if event.type == "request" and is_for_jobs then requests = requests + 1 end
   end
   local client <close> = gradient.client(options)
-  local layout, started = rows.layout(jobs.columns, output), core.now()
-  output:line(layout:header())
+  local printer = printers.new(output, { columns = jobs.columns(knowledge_bases.new(client)) },
+    { format = "table" })
+  local started = core.now()
   for job in client.indexing_jobs.each{ per_page = 200 } do
-    output:line(layout:row(job))
+    printer.item(job)
     total, ended = total + 1, ended or gradient.is_finished(job) and job or nil
-    local phase = jobs.phase(job)
-    counts[phase] = (counts[phase] or 0) + 1
+    local state = jobs.state(job)
+    counts[state] = (counts[state] or 0) + 1
   end
+  printer.finish()
   print_summary(counts, total, requests, core.now() - started)
   return total, ended
 end
@@ -51,7 +56,9 @@ local function start_and_watch(options, job)
     knowledge_base_uuid = job.knowledge_base_uuid,
   })
   output:line("\nA new job for the knowledge base " .. job.knowledge_base_uuid)
-  return watch.run(client, watch.chosen{ created.job.uuid }, output, watch_interval)
+  local session = sessions.new({ interval = watch_interval }, output)
+  session:use(client)
+  return watch.show(session, { created.job.uuid }) == 0
 end
 
 local function show_real_jobs()
@@ -77,7 +84,7 @@ end
 
 local ok, problem = pcall(live and show_real_jobs or show_local_jobs)
 if not ok then
-  output:restore()
+  output:restore(false)
   io.stderr:write("demo failed: ", tostring(problem), "\n")
   os.exit(1, true)
 end

@@ -6,15 +6,25 @@
 -- settings, all optional:
 --   environment   name → value, besides PATH and what finds the module
 --   terminal      {columns =, rows =}: standard output is a pseudo-terminal of this size; lines in
---                 `output` end with "\n" as in a pipe
+--                 `output` end with "\n" as in a pipe. With errors = true in it, standard error is
+--                 the terminal instead, and `errors` is what was written to it
 --   redirection   for the shell, instead of a file that `output` is read from: ">/dev/full"
 --   prelude       Lua code that is run before the command, in its process
 --   ignores_sigpipe  as a parent may have it
---   meanwhile     function(press): is called while the command runs; press(keys) types them on its
---                 terminal, without one sends it SIGINT
+--   times         a shell runs the command so many times, one after the other
+--   meanwhile     function(press, resize): is called while the command runs; press(keys) types them
+--                 on its terminal, without one sends it SIGINT; resize(columns) makes it narrower
 --
 --   command.screen(output, columns)    the lines that such a terminal shows in the end
+--
+--   local gj = command.against(server)  the same with the server's address and token, and
+--     gj.run(arguments, settings)        as above; in `environment`, false takes away
+--     gj.print_of(arguments, settings)   what it prints when nothing is wrong
+--     gj.fails(status, message, arguments, settings)
+--   command.lines(text)                the lines of a text
+--   command.uuids(text)                the uuids at the beginnings of its lines
 
+local assert = require("luassert")
 local process = require("spec.support.process")
 local shell = require("spec.support.shell")
 
@@ -47,10 +57,18 @@ local function compose(arguments, settings, directory)
   local output = settings.redirection or (" >%s/output"):format(directory)
   local line = (settings.ignores_sigpipe and "trap '' PIPE; exec " or "exec ")
     .. command_line(arguments, settings)
+  if settings.times then
+    line = "exec bash -c " .. quote(("for i in $(seq %d); do %s; done"):format(settings.times,
+      command_line(arguments, settings)))
+  end
   if settings.terminal then
     local size = settings.terminal
-    local stty = ("stty cols %d rows %d -onlcr; "):format(size.columns, size.rows)
-    line = "script -qec " .. quote(stty .. line .. errors) .. " /dev/null" .. output
+    local stty = ("stty cols %d rows %d -onlcr; mkfifo %s/resize;"
+      .. " { read columns; stty cols $columns </dev/tty; } <%s/resize & "):format(size.columns,
+      size.rows, directory, directory)
+    local inner, outer = errors, output
+    if size.errors then inner, outer = output, (" >%s/errors"):format(directory) end
+    line = "script -qec " .. quote(stty .. line .. inner) .. " /dev/null" .. outer
   else
     line = "sh -c " .. quote(("echo $$ >%s/pid; "):format(directory) .. line) .. " </dev/null"
       .. errors .. output
@@ -70,6 +88,8 @@ local function run(arguments, settings)
       else
         os.execute("kill -INT " .. shell.read(directory .. "/pid"))
       end
+    end, function(columns)
+      shell.write(directory .. "/resize", columns .. "\n")
     end)
   end
   local _, _, status = pipe:close()
@@ -121,4 +141,54 @@ local function screen(output, columns)
   return table.move(shown, 1, #shown, 1, {})
 end
 
-return { run = run, screen = screen }
+local function lines(text)
+  local list = {}
+  for line in text:gmatch("([^\n]*)\n") do list[#list + 1] = line end
+  return list
+end
+
+local uuid_pattern = ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12)
+
+local function uuids(text)
+  local list = {}
+  for _, line in ipairs(lines(text)) do
+    list[#list + 1] = line:match("^(" .. uuid_pattern .. ")")
+  end
+  return list
+end
+
+local function against(server)
+  local gj = {}
+
+  function gj.run(arguments, settings)
+    local all = {}
+    for name, value in pairs(settings or {}) do all[name] = value end
+    all.environment = {
+      DIGITALOCEAN_ACCESS_TOKEN = server.token, GRADIENT_BASE_URL = server.url,
+    }
+    for name, value in pairs(settings and settings.environment or {}) do
+      all.environment[name] = value or nil
+    end
+    return run(arguments, all)
+  end
+
+  function gj.print_of(arguments, settings)
+    local result = gj.run(arguments, settings)
+    assert.same({ status = 0, errors = "" }, { status = result.status, errors = result.errors })
+    return result.output
+  end
+
+  function gj.fails(status, message, arguments, settings)
+    local result = gj.run(arguments, settings)
+    assert.equal("gradient-jobs: " .. message .. "\n", result.errors)
+    assert.equal("", result.output)
+    assert.equal(status, result.status)
+  end
+
+  return gj
+end
+
+return {
+  run = run, screen = screen, against = against, lines = lines, uuids = uuids,
+  uuid_pattern = uuid_pattern,
+}

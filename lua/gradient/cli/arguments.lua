@@ -1,120 +1,165 @@
---- What the command line says.
+--- What the command line says. The commands declare what they take in files of their own.
 
-local check = require "gradient.check"
 local core = require "gradient.core"
-local enums = require "gradient.enums"
-
--- What an option's text stands for: functions for argparse, which names no option by itself.
-local function seconds(option)
-  return function(text)
-    local number = text:find("^%d+%.?%d*$") and tonumber(text)
-    if number and number > 0 then return number end
-    return nil, ("%s must be a positive number of seconds, not '%s'"):format(option, text)
-  end
-end
-
-local function count(option)
-  return function(text)
-    local number = text:find("^%d+$") and check.integer[2](tonumber(text))
-    if number then return number end
-    return nil, ("%s must be a whole number from 1, not '%s'"):format(option, text)
-  end
-end
-
-local function uuid(text)
-  if check.id[2](text) then return text end
-  return nil, ("'%s' is no uuid"):format(text)
-end
-
--- "running", or the API's own name, which may be one that came after this program.
-local function phase(text)
-  local name = text:upper()
-  local known = rawget(enums.phase, name)
-  if known then return known end
-  if text:find("^BATCH_JOB_PHASE_[%w_]+$") then return text end
-  return nil, ("'%s' is no phase (expected pending, running, succeeded, failed, error, cancelled,"
-    .. " unknown or BATCH_JOB_PHASE_...)"):format(text)
-end
-
-local function add_list(parser)
-  local command = parser:command "list"
-    :summary "List jobs, the newest first."
-    :description "Lists jobs, the newest first: one page, or all of them."
-    :epilog("With --phase or --kb, the whole list is searched. JSON is one array, a job a line; CSV"
-      .. " has a job's documented fields, but not the details of its data sources.")
-  command:option "--per-page":argname "N":convert(count "--per-page")
-    :description "Jobs a page: 20 if the server decides, 200 at the most."
-  command:flag "--all":description "Every job of every page."
-  command:option "--phase":argname "PHASE":convert(phase):count "*"
-    :description "Only jobs in this phase, such as running; may be repeated."
-  command:option "--kb":argname "UUID":convert(uuid):description "Only jobs of this knowledge base."
-  command:mutex(
-    command:flag "--json":description "Print JSON.",
-    command:flag "--csv":description "Print comma-separated values."
-  )
-end
-
-local function add_job_command(parser, name, summary, description)
-  local command = parser:command(name):summary(summary):description(description or summary)
-  command:argument "uuid":convert(uuid):description "The job."
-  command:flag "--json":description "Print JSON."
-end
-
-local function add_start(parser)
-  local command = parser:command "start"
-    :summary "Start a job for a knowledge base."
-    :description "Starts a job for a knowledge base and prints the job's uuid."
-  command:argument "kb":convert(uuid):description "The uuid of the knowledge base."
-  command:option "--source":argname "UUID":convert(uuid):count "*"
-    :description "Index this data source; may be repeated. Default: all data sources."
-  command:flag "--json":description "Print the job as JSON."
-end
-
-local function add_watch(parser)
-  local command = parser:command "watch"
-    :summary "Show jobs until they are over."
-    :description "Shows jobs until they are over; without uuids, all that are not over now."
-    :epilog "Exit status: 0 if all of them succeeded, 1 if not."
-  command:argument "uuids":argname "UUID":args "*":convert(uuid):description "The jobs."
-  command:option "--interval":argname "SECONDS":convert(seconds "--interval"):default "5"
-    :description "Time between two looks."
-end
-
-local function new_parser(argparse)
-  local parser = argparse "gradient-jobs"
-    :description "Indexing jobs of DigitalOcean's Gradient AI platform."
-    :epilog("The token is taken from the environment: DIGITALOCEAN_ACCESS_TOKEN. Exit status: 0"
-      .. " done, 1 the API or the network failed (or a watched job), 2 wrong usage.")
-    :command_target "command"
-    :help_max_width(80)
-  parser:option "--base-url":argname "URL"
-    :description "Default: GRADIENT_BASE_URL, then https://api.digitalocean.com."
-  parser:option "--timeout":argname "SECONDS":convert(seconds "--timeout")
-    :description "Time for one attempt of a request. Default: 60."
-  parser:flag "--version":description "Print the version.":action(function()
-    print("gradient-jobs " .. core.version)
-    os.exit(0)
-  end)
-  add_list(parser)
-  add_job_command(parser, "get", "Show everything about a job.")
-  add_job_command(parser, "sources", "Show the data sources of a job.")
-  add_start(parser)
-  add_job_command(parser, "cancel", "Cancel a job.")
-  add_watch(parser)
-  return parser
-end
+local values = require "gradient.cli.values"
 
 local arguments = {}
 
---- Prints help or version and ends the program where it is asked to.
+local help_width = 80
+
+arguments.statuses = {
+  { 0, "Done; jobs that were watched have succeeded." },
+  { 1, "The API or the network failed, the output could not be written, a watched job failed or was"
+    .. " cancelled, or --exit-status found one that failed." },
+  { 2, "Wrong usage." },
+  { 3, "No job failed, but one was indexed only partially (watch, start --wait, --exit-status)." },
+  { 130, "Ctrl-C: the command dies by SIGINT, which shells call 130." },
+  { 141, "Nobody reads on." },
+}
+
+arguments.environment = {
+  { "DIGITALOCEAN_ACCESS_TOKEN", "The token; else DIGITALOCEAN_TOKEN. There is no option for it:"
+    .. " everybody can see arguments." },
+  { "GRADIENT_BASE_URL", "Where the API is; --base-url comes first." },
+  { "CURL_CA_BUNDLE, SSL_CERT_FILE", "The authorities to trust, as for curl; --ca-file comes"
+    .. " first." },
+  { "https_proxy, http_proxy, no_proxy", "The proxy, as for curl; --proxy comes first." },
+  { "GRADIENT_LOG", "info or debug: requests are logged on standard error." },
+  { "NO_COLOR", "If it is not empty, there are no colours." },
+}
+
+-- Entries as lines of text: each has a label, and behind it, from a column on, what it means.
+local function entries(list, column)
+  local lines = {}
+  for _, entry in ipairs(list) do
+    local line = ("  %s"):format(entry[1])
+    if #line > column - 2 then
+      lines[#lines + 1], line = line, ""
+    end
+    line = line .. (" "):rep(column - #line)
+    local is_first = true
+    for word in entry[2]:gmatch "%S+" do
+      if #line + #word + 1 > help_width then
+        lines[#lines + 1], line, is_first = line, (" "):rep(column), true
+      end
+      line, is_first = line .. (is_first and "" or " ") .. word, false
+    end
+    lines[#lines + 1] = line
+  end
+  return table.concat(lines, "\n")
+end
+
+-- --help and --version end the parsing: their text is the result.
+local function show(text_of)
+  return function(result) error({ shown = text_of(result) }, 0) end
+end
+
+local function examples_text(examples)
+  local lines = { "Examples:" }
+  for _, example in ipairs(examples) do lines[#lines + 1] = "  " .. example end
+  return table.concat(lines, "\n")
+end
+
+local function add_command(parser, declaration)
+  local names = declaration.name .. (declaration.alias and " " .. declaration.alias or "")
+  local command = parser:command(names)
+  local notes = declaration.notes and declaration.notes .. "\n\n" or ""
+  command:summary(declaration.summary)
+    :description(declaration.description or declaration.summary)
+    :epilog(notes .. examples_text(declaration.examples)
+      .. "\n\nOptions for all commands: gradient-jobs --help")
+    :add_help{
+      description = "Show this help.", action = show(function() return command:get_help() end),
+    }
+  declaration.declare(command)
+end
+
+local function add_global_options(parser)
+  parser:option "--base-url":argname "URL"
+    :description "Where the API is. Default: GRADIENT_BASE_URL, then https://api.digitalocean.com."
+  parser:option "--timeout":argname "SECONDS":convert(values.seconds "--timeout")
+    :description "Time for one attempt of a request. Default: 60."
+  parser:option "--max-retries":argname "N":convert(values.count("--max-retries", 0))
+    :description "Further attempts after the first. Default: 2."
+  parser:option "--ca-file":argname "FILE"
+    :description "PEM file of the authorities to trust. Default: CURL_CA_BUNDLE, SSL_CERT_FILE."
+  parser:option "--proxy":argname "URL":description "Proxy; '' for none."
+  parser:flag "--allow-http"
+    :description "Send the token over plain http to another machine."
+  parser:flag "--no-names"
+    :description "Show knowledge bases by their uuids; saves a request."
+  parser:flag "--version":description "Print the version."
+    :action(show(function() return "gradient-jobs " .. core.version end))
+end
+
+--- The declarations of all that there is.
 ---@param argparse table  the module of that name
+---@param commands table[]  name, alias, summary, description, notes, examples, declare
+---@return table parser
+function arguments.declare(argparse, commands)
+  local parser = argparse "gradient-jobs"
+    :description "Indexing jobs of DigitalOcean's Gradient AI platform."
+    :command_target "command"
+    :help_max_width(help_width)
+  parser:epilog("Environment:\n" .. entries(arguments.environment, 6)
+    .. "\n\nExit status:\n" .. entries(arguments.statuses, 7)
+    .. "\n\nSee 'gradient-jobs help COMMAND' for the options of a command, and examples.")
+  parser:add_help{
+    description = "Show this help.", action = show(function() return parser:get_help() end),
+  }
+  add_global_options(parser)
+  for _, declaration in ipairs(commands) do add_command(parser, declaration) end
+  return parser
+end
+
+-- All options of the program and its commands: name → whether it takes a value.
+local function options_of(parser, found)
+  found = found or {}
+  for _, option in ipairs(parser._options) do
+    for _, name in ipairs(option._aliases) do found[name] = option._maxargs > 0 end
+  end
+  for _, command in ipairs(parser._commands) do options_of(command, found) end
+  return found
+end
+
+-- A word that begins like an option, and is none: "-5" or "-tokens".
+local function is_value(word, takes_value)
+  return not (word:find "^%-%-" or takes_value[word:sub(1, 2)] ~= nil and word:find "^%-")
+end
+
+-- The words as argparse takes them: the command first, so that its options may be before it, too;
+-- and values that begin with "-" joined to their options.
+local function normalize(words, takes_value)
+  local ordered, command, position = {}, nil, 1
+  while position <= #words do
+    local word, following = words[position], words[position + 1]
+    if word == "--" then break end
+    if takes_value[word] and following and is_value(following, takes_value) then
+      word = word .. (word:find "^%-%-" and "=" or "") .. following
+      position = position + 1
+    elseif not command and not word:find "^%-." then
+      command, word = word, nil
+    end
+    ordered[#ordered + 1] = word
+    position = position + 1
+  end
+  table.move(words, position, #words, #ordered + 1, ordered)
+  if command then table.insert(ordered, 1, command) end
+  return ordered
+end
+
+--- The words as a table: of options and arguments by name, with `command`; or with `shown`, a text
+--- that was asked for instead.
+---@param parser table
 ---@param words string[]
----@return table? parsed  by name
+---@return table? parsed
 ---@return string? complaint
-function arguments.parse(argparse, words)
-  local ok, result = new_parser(argparse):pparse(words)
-  if ok then return result end
-  return nil, ("%s (see gradient-jobs --help)"):format(result)
+function arguments.parse(parser, words)
+  function parser.error(_, complaint) error({ complaint = complaint }, 0) end
+  local ok, result = pcall(parser.parse, parser, normalize(words, options_of(parser)))
+  if ok or type(result) == "table" and result.shown then return result end
+  if type(result) ~= "table" then error(result, 0) end
+  return nil, ("%s (see gradient-jobs --help)"):format(result.complaint)
 end
 
 return arguments

@@ -4,19 +4,19 @@ local core = require "gradient.core"
 
 local csv = {}
 
-local plain
-
--- A value without quotes; of an array, the items with spaces between them.
-function plain(value)
+--- A value without quotes; of an array, the items with spaces between them.
+function csv.plain(value)
   if value == nil or value == core.null then return "" end
   if type(value) ~= "table" then return tostring(value) end
   local items = {}
-  for position, item in ipairs(value) do items[position] = plain(item) end
+  for position, item in ipairs(value) do
+    items[position] = item == core.null and "null" or csv.plain(item)
+  end
   return table.concat(items, " ")
 end
 
 local function field(value)
-  local text = plain(value)
+  local text = csv.plain(value)
   if not text:find('[,"\r\n]') then return text end
   return '"' .. text:gsub('"', '""') .. '"'
 end

@@ -1,5 +1,9 @@
 --- Texts for people: short names, numbers, times.
 
+local core = require "gradient.core"
+local jobs = require "gradient.job"
+local width = require "gradient.cli.width"
+
 local format = {}
 
 -- What a terminal may take as a command, or what turns the direction of a line: DEL and the C1
@@ -21,17 +25,14 @@ end
 --- Any value of a JSON object as safe text; "-" where there is none.
 function format.text(value)
   if value == nil or value == "" then return "-" end
+  if value == core.null then return "null" end
   return format.clean(tostring(value))
 end
 
-function format.width(text)
-  return utf8.len(text) or #text
-end
-
---- At most `width` characters of the text; that it was cut can be seen.
-function format.cut(text, width)
-  if format.width(text) <= width then return text end
-  return text:sub(1, utf8.offset(text, math.max(width, 1)) - 1) .. "…"
+--- At most `columns` of the text; that it was cut can be seen.
+function format.cut(text, columns)
+  if width.of(text) <= columns then return text end
+  return width.beginning(text, math.max(columns, 1) - 1) .. "…"
 end
 
 --- "BATCH_JOB_PHASE_RUNNING", "BATCH_JOB_PHASE_" → "running"
@@ -40,8 +41,10 @@ function format.short(value, prefix)
   return format.text((value:gsub("^" .. prefix, ""):gsub("_", " "):lower()))
 end
 
---- 1234567 or "1234567" → "1,234,567"; anything else as it is.
-function format.thousands(number)
+--- 1234567 or "1234567" → "1,234,567"; nothing is 0, anything else as it is.
+function format.count(number)
+  if number == nil then return "0" end
+  if math.type(number) == "float" then number = ("%.0f"):format(number) end
   local sign, digits = tostring(number):match("^(%-?)(%d+)$")
   if not digits then return format.text(number) end
   return sign .. (digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
@@ -49,9 +52,9 @@ end
 
 local byte_units = { "B", "kB", "MB", "GB", "TB", "PB" }
 
---- 1234567 or "1234567" → "1.2 MB"; anything else as it is.
+--- 1234567 or "1234567" → "1.2 MB"; nothing is 0, anything else as it is.
 function format.bytes(number)
-  local count = tonumber(number)
+  local count = tonumber(number or 0)
   if not count then return format.text(number) end
   local unit = 1
   while count >= 999.5 and unit < #byte_units do
@@ -78,10 +81,20 @@ function format.clock(seconds)
   return ("%d:%02d"):format(seconds // 60, seconds // 1 % 60)
 end
 
+--- A date-time of the API's → "2026-08-01 14:00:03 +0200 (3 h ago)", in the zone of this machine.
+function format.moment(value)
+  local seconds = jobs.time(value)
+  if not seconds then return format.text(value) end
+  local distance = os.time() - seconds
+  local how_far = distance < 0 and "in " .. format.age(-distance)
+    or distance < 1 and "now" or format.age(distance) .. " ago"
+  return ("%s (%s)"):format(os.date("%Y-%m-%d %H:%M:%S %z", seconds // 1), how_far)
+end
+
 --- What is done of a whole (0 to 1) as a bar.
-function format.bar(share, width)
-  local full = math.floor(share * width + 0.5)
-  return ("█"):rep(full) .. ("░"):rep(width - full)
+function format.bar(share, columns)
+  local full = math.floor(share * columns + 0.5)
+  return ("█"):rep(full) .. ("░"):rep(columns - full)
 end
 
 return format

@@ -1,130 +1,147 @@
---- What there is to see of a job and of its data sources: the columns of tables, and the fields.
+--- What there is to see of a job: its state, the columns of tables, and its fields.
 
-local enums = require "gradient.enums"
 local format = require "gradient.cli.format"
-local timestamp = require "gradient.timestamp"
+local rules = require "gradient.job"
 
 local jobs = {}
 
-local uuid_width = 36
-
-local phase_style = {
-  [enums.phase.PENDING] = "dim", [enums.phase.RUNNING] = "cyan",
-  [enums.phase.SUCCEEDED] = "green", [enums.phase.FAILED] = "red", [enums.phase.ERROR] = "red",
-  [enums.phase.CANCELLED] = "yellow",
+local style_of_state = {
+  pending = "dim", running = "cyan", succeeded = "green", ["no changes"] = "green",
+  partial = "yellow", failed = "red", cancelled = "yellow",
 }
 
-local source_style = {
-  [enums.data_source_status.IN_PROGRESS] = "cyan", [enums.data_source_status.UPDATED] = "green",
-  [enums.data_source_status.PARTIALLY_UPDATED] = "yellow",
-  [enums.data_source_status.FAILED] = "red", [enums.data_source_status.CANCELLED] = "yellow",
-}
-
-local function style(job)
-  return phase_style[job.phase]
+--- How the job ended, or else its phase, in a word or two: "running", "no changes".
+---@param job gradient.job
+---@return string
+function jobs.state(job)
+  local outcome = rules.outcome(job)
+  return outcome and format.short(outcome, "") or format.short(job.phase, "BATCH_JOB_PHASE_")
 end
 
---- The phase in a word: "running".
-function jobs.phase(job)
+function jobs.style(job)
+  return style_of_state[jobs.state(job)]
+end
+
+--- Seconds from one moment to another (default: now), as clocks that differ may have it.
+function jobs.seconds_between(from, to)
+  from = rules.time(from)
+  return from and math.max(0, (rules.time(to) or os.time()) - from)
+end
+
+-- "3/8"; a total that nobody knows yet is "?".
+local function sources(job)
+  local done, total = job.completed_datasources, job.total_datasources
+  return ("%s/%s"):format(format.count(done), total == nil and "?" or format.count(total))
+end
+
+-- "12/40 files"; a total that nobody knows yet is "?".
+local function done_of(done, total, unit)
+  local number = unit == "bytes" and format.bytes or format.count
+  return ("%s/%s %s"):format(number(done), total and number(total) or "?", unit)
+end
+
+-- What is done of a job's files, or else of its bytes or data sources; "-" before anything is.
+local function done(job)
+  local progress = rules.progress(job)
+  if progress.done == 0 and not progress.total then return "-" end
+  return done_of(progress.done, progress.total, progress.unit)
+end
+
+local function all_done(job)
+  local progress = rules.progress(job)
+  local most = math.max(progress.done, progress.total or 0)
+  return done_of(most, most, progress.unit)
+end
+
+--- "12/40": the files that are done; "-" where nothing is known of files.
+function jobs.files(job)
+  local text = done(job):match "^(%S+) files$"
+  return text or "-"
+end
+
+--- What is done of the whole, 0 to 1; nil as long as nobody knows the whole. Files that a job skips
+--- are not missing when it has succeeded.
+function jobs.share(job)
+  local outcome, progress = rules.outcome(job), rules.progress(job)
+  if outcome == "succeeded" or outcome == "no_changes" then return 1 end
+  return progress.total and math.min(progress.done / progress.total, 1)
+end
+
+local function text_of(name)
+  return function(job) return format.text(job[name]) end
+end
+
+jobs.uuid = { name = "job", title = "JOB", field = "uuid", text = text_of "uuid" }
+
+jobs.state_column = {
+  name = "state", title = "STATE", text = jobs.state, style = jobs.style,
+  widest = function() return "no changes" end,
+}
+
+--- The knowledge base's name where it is known, else its uuid.
+---@param names gradient.cli.names
+function jobs.base(names)
+  return {
+    name = "base", title = "KNOWLEDGE BASE", field = "knowledge_base_uuid", least = 20,
+    dispensable = 3, text = function(job)
+      return format.text(names:of(job.knowledge_base_uuid) or job.knowledge_base_uuid)
+    end,
+  }
+end
+
+local function phase(job)
   return format.short(job.phase, "BATCH_JOB_PHASE_")
 end
 
--- Seconds from one moment to another (default: now), as clocks that differ may have it.
-local function seconds_between(from, to)
-  from = timestamp(from)
-  return from and math.max(0, (timestamp(to) or os.time()) - from)
+local function status(job)
+  return format.short(job.status, "INDEX_JOB_STATUS_")
 end
 
-local function done_of_total(done, total)
-  return ("%s/%s"):format(format.text(done or 0), format.text(total))
+local function age(job)
+  return jobs.seconds_between(job.created_at)
 end
 
-local uuid = { title = "JOB", width = uuid_width, text = function(job)
-  return format.text(job.uuid)
-end }
-
-local phase = { title = "PHASE", width = 9, text = jobs.phase, style = style }
-
-jobs.columns = {
-  uuid,
-  { title = "KNOWLEDGE BASE", width = uuid_width, least = 14, dispensable = 2, text = function(job)
-    return format.text(job.knowledge_base_uuid)
-  end },
-  phase,
-  { title = "STATUS", width = 11, dispensable = 1, text = function(job)
-    return format.short(job.status, "INDEX_JOB_STATUS_")
-  end },
-  { title = "SOURCES", width = 7, right = true, text = function(job)
-    return done_of_total(job.completed_datasources, job.total_datasources)
-  end },
-  { title = "TOKENS", width = 13, right = true, dispensable = 3, text = function(job)
-    return format.thousands(job.total_tokens or job.tokens or 0)
-  end },
-  { title = "AGE", width = 5, right = true, dispensable = 4, text = function(job)
-    return format.age(seconds_between(job.created_at))
-  end },
-}
-
--- Done of the data sources, 0 to 1.
-local function share(job)
-  local done, total = job.completed_datasources, job.total_datasources
-  if not (math.type(done) and math.type(total)) or total <= 0 then
-    return job.phase == enums.phase.SUCCEEDED and 1 or 0
-  end
-  return math.max(0, math.min(done / total, 1))
+local function took(job)
+  return jobs.seconds_between(job.started_at, job.finished_at)
 end
 
--- Items a second, on average; by the server's clock as far as it is told.
-local function rate(job)
-  local items = tonumber(job.total_items_indexed)
-  local seconds = seconds_between(job.started_at, job.finished_at or job.updated_at)
-  if not items or not seconds or seconds == 0 then return "-" end
-  return format.thousands(("%.0f"):format(items / seconds))
+--- The columns of a list of jobs.
+---@param names gradient.cli.names
+function jobs.columns(names)
+  return {
+    jobs.uuid, jobs.base(names), jobs.state_column,
+    { name = "phase", title = "PHASE", field = "phase", text = phase, is_further = true },
+    { name = "status", title = "STATUS", field = "status", text = status, is_further = true },
+    { name = "sources", title = "SOURCES", right = true, dispensable = 2, text = sources },
+    { name = "tokens", title = "TOKENS", field = "tokens", right = true, dispensable = 1,
+      text = function(job) return format.count(job.total_tokens or job.tokens) end,
+      key = function(job) return rules.count(job.total_tokens or job.tokens) end },
+    { name = "age", title = "AGE", right = true, dispensable = 4, key = age,
+      text = function(job) return format.age(age(job)) end,
+      widest = function() return "999 d" end },
+    { name = "took", title = "TOOK", right = true, is_further = true, key = took,
+      text = function(job) return format.clock(took(job)) end },
+    { name = "created", title = "CREATED", field = "created_at", is_further = true,
+      text = text_of "created_at" },
+  }
 end
 
--- In the narrowest of these a terminal of 80 characters has room for.
-jobs.progress_columns = {
-  uuid, phase,
-  { title = "PROGRESS", width = 24, least = 8, style = style, text = function(job, width)
-    return format.bar(share(job), width)
-  end },
-  { title = "DONE", width = 5, right = true, text = function(job)
-    return done_of_total(job.completed_datasources, job.total_datasources)
-  end },
-  { title = "ITEMS/S", width = 7, right = true, dispensable = 1, text = rate },
-  { title = "TIME", width = 5, right = true, dispensable = 2, text = function(job)
-    return format.clock(seconds_between(job.created_at, job.finished_at))
-  end },
-}
-
-local function error_text(source)
-  local message, details = format.text(source.error_msg), format.text(source.error_details)
-  if details == "-" then return message == "-" and "" or message end
-  return message == "-" and details or message .. ": " .. details
+--- The columns of a view of jobs under way.
+---@param names gradient.cli.names
+function jobs.progress_columns(names)
+  return {
+    jobs.base(names),
+    { name = "job", title = "JOB", least = 9, text = text_of "uuid" },
+    jobs.state_column,
+    { title = "PROGRESS", width = 24, least = 8, style = jobs.style, text = function(job, room)
+      return format.bar(jobs.share(job) or 0, room)
+    end },
+    { title = "DONE", right = true, dispensable = 2, text = done, widest = all_done },
+    { title = "TIME", right = true, dispensable = 1, text = function(job)
+      return format.clock(jobs.seconds_between(job.created_at, job.finished_at))
+    end },
+  }
 end
-
-local function count_column(title, name, rank)
-  return { title = title, width = 9, right = true, dispensable = rank, text = function(source)
-    return format.thousands(source[name])
-  end }
-end
-
-jobs.source_columns = {
-  { title = "DATA SOURCE", width = uuid_width, text = function(source)
-    return format.text(source.data_source_uuid)
-  end },
-  { title = "STATUS", width = 17, text = function(source)
-    return format.short(source.status, "DATA_SOURCE_STATUS_")
-  end, style = function(source) return source_style[source.status] end },
-  count_column("INDEXED", "indexed_item_count"),
-  count_column("SKIPPED", "skipped_item_count", 1),
-  count_column("REMOVED", "removed_item_count", 1),
-  count_column("FAILED", "failed_item_count", 3),
-  { title = "SIZE", width = 6, right = true, dispensable = 2, text = function(source)
-    return format.bytes(source.total_bytes)
-  end },
-  { title = "ERROR", width = 80, least = 5, dispensable = 4, text = error_text },
-}
 
 --- The fields of a job in the order of the API's description, the details of its data sources left
 --- out.
@@ -134,5 +151,9 @@ jobs.fields = {
   "tokens", "total_items_failed", "total_items_indexed", "total_items_skipped", "total_tokens",
   "is_report_available",
 }
+
+--- Did it fail? And is it over, but not all of it was indexed?
+function jobs.has_failed(job) return rules.outcome(job) == "failed" end
+function jobs.is_partial(job) return rules.outcome(job) == "partial" end
 
 return jobs

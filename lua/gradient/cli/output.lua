@@ -1,8 +1,11 @@
---- Standard output: what it is, and whether it still takes what is written.
+--- Standard output: what it is, and whether it still takes what is written. Standard error: what
+--- goes wrong, and how far long work is.
 
 local core = require "gradient.core"
+local format = require "gradient.cli.format"
+local width = require "gradient.cli.width"
 
-local descriptor, broken_pipe = 1, 32 -- standard output, EPIPE
+local standard_output, standard_error, broken_pipe = 1, 2, 32 -- descriptors, EPIPE
 
 local styles = {
   bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36",
@@ -12,6 +15,7 @@ local styles = {
 ---@field is_terminal boolean
 ---@field has_colour boolean
 ---@field redraws boolean  whether lines that were written can be written anew
+---@field tells_progress boolean  whether somebody sees on standard error how far it is
 local output_methods = {}
 
 local output_metatable = { __index = output_methods }
@@ -23,11 +27,14 @@ end
 
 --- NO_COLOR: https://no-color.org
 local function new()
-  local is_terminal = core.terminal_size(descriptor) ~= nil
-  local obeys = is_terminal and os.getenv("TERM") ~= "dumb"
+  local is_terminal = core.terminal_size(standard_output) ~= nil
+  local is_smart = os.getenv("TERM") ~= "dumb"
   return setmetatable({
-    stream = io.stdout,
-    is_terminal = is_terminal, redraws = obeys, has_colour = obeys and not is_set "NO_COLOR",
+    stream = io.stdout, ends_line = true,
+    is_terminal = is_terminal, redraws = is_terminal and is_smart,
+    has_colour = is_terminal and is_smart and not is_set "NO_COLOR",
+    tells_progress = not is_terminal and is_smart and not is_set "GRADIENT_LOG"
+      and core.terminal_size(standard_error) ~= nil,
   }, output_metatable)
 end
 
@@ -39,7 +46,7 @@ end
 --- Columns and rows, which may change at any time; nil where lines may have any length.
 ---@return integer? columns, integer? rows
 function output_methods.size()
-  local columns, rows = core.terminal_size(descriptor)
+  local columns, rows = core.terminal_size(standard_output)
   if not columns then return nil end
   return size_of(columns, "COLUMNS", 80), size_of(rows, "LINES", 24)
 end
@@ -51,10 +58,11 @@ end
 --- Writes, or raises a table: `output`, a message, and `is_broken_pipe`.
 function output_methods:write(...)
   check(self.stream:write(...))
+  self.ends_line = select(-1, ...):sub(-1) == "\n"
 end
 
 function output_methods:line(text)
-  check(self.stream:write(text, "\n"))
+  self:write(text, "\n")
 end
 
 function output_methods:flush()
@@ -68,8 +76,38 @@ function output_methods:paint(style, text)
   return ("\27[%sm%s\27[0m"):format(styles[style], text)
 end
 
---- Whatever was cut short: what was written is out, and colours are as they were. Never raises.
-function output_methods:restore()
+--- Says on standard error how far the work is; without a text, nothing any more.
+---@param text string?
+function output_methods:tell_progress(text)
+  if not self.tells_progress or not (text or self.has_told) then return end
+  self.has_told = text ~= nil
+  local columns = size_of(core.terminal_size(standard_error) or 0, "COLUMNS", 80)
+  text = format.cut(text or "", columns - 1)
+  io.stderr:write("\r", text, (" "):rep((self.told_width or 0) - width.of(text)), "\r")
+  self.told_width = width.of(text)
+end
+
+--- Says what is wrong.
+---@param text string
+function output_methods:complain(text)
+  self:tell_progress(nil)
+  io.stderr:write("gradient-jobs: ", format.clean(text), "\n")
+end
+
+--- Says something about what was printed, and after it.
+---@param text string
+function output_methods:note(text)
+  self:flush()
+  self:complain(text)
+end
+
+--- Whatever was cut short: what was written is out, the line is at its end, and colours are as they
+--- were. Never raises.
+---@param is_interrupted boolean  the terminal may have shown ^C
+function output_methods:restore(is_interrupted)
+  self:tell_progress(nil)
+  if self.is_terminal and not self.ends_line then self.stream:write("\n") end
+  if is_interrupted and self.redraws then self.stream:write("\r\27[J") end
   if self.has_colour then self.stream:write("\27[0m") end
   self.stream:flush()
 end

@@ -1,35 +1,46 @@
---- A live view of jobs: one line for each, until all are over.
+--- gradient-jobs watch: shows jobs until all of them are over.
 
+local complaint = require "gradient.cli.complaint"
 local core = require "gradient.core"
-local format = require "gradient.cli.format"
-local job_rules = require "gradient.job"
 local jobs = require "gradient.cli.jobs"
-local rows = require "gradient.cli.rows"
+local rules = require "gradient.job"
+local values = require "gradient.cli.values"
+local view = require "gradient.cli.view"
 
-local watch = {}
+local watch = {
+  name = "watch", summary = "Show jobs until they are over.",
+  description = "Shows jobs until they are over; without uuids, all that are not over now.",
+  notes = "An outage is shown, and survived. Exit status: 0 if all jobs succeeded, 1 if one failed"
+    .. " or was cancelled, else 3 if one was indexed only partially.",
+  examples = {
+    "gradient-jobs watch",
+    "gradient-jobs watch 43475f5f-6044-46cc-b40d-1e26ffd77d12 && make deploy",
+    "gradient-jobs watch --interval 30 --give-up 600",
+  },
+}
 
 local per_page = 200 -- the most that one request can bring
-local tick = 1 -- seconds after which a terminal shows the passing of time
+local failed, partial = 1, 3 -- exit statuses
 
--- How a job ended: well (true) or not (false); nil while it is not over.
-local function outcome(job)
-  local ended = job_rules.outcome(job)
-  return ended and job_rules.is_success(ended)
+--- Declares the options that `start --wait` has, too.
+function watch.declare_settings(command)
+  command:option "--interval":argname "SECONDS":convert(values.seconds "--interval"):default "5"
+    :description "Time between two looks at jobs."
+  command:option "--give-up":argname "SECONDS":convert(values.seconds "--give-up")
+    :description "Time after which an outage is the end. Default: none."
+end
+
+function watch.declare(command)
+  command:argument "UUID":target "uuids":args "*":convert(values.uuid):description "The jobs."
+  watch.declare_settings(command)
 end
 
 ---@class gradient.cli.watched
 ---@field uuid string
 ---@field job? gradient.job  as it was seen last
----@field outcome? boolean  see above
 
-local function see(entry, job)
-  entry.job, entry.outcome = job, outcome(job)
-end
-
---- The jobs of these uuids, each of them once.
----@param uuids string[]
----@return gradient.cli.watched[]
-function watch.chosen(uuids)
+-- The jobs of these uuids, each of them once.
+local function chosen(uuids)
   local entries, taken = {}, {}
   for _, uuid in ipairs(uuids) do
     if not taken[uuid] then entries[#entries + 1] = { uuid = uuid } end
@@ -38,13 +49,11 @@ function watch.chosen(uuids)
   return entries
 end
 
---- All jobs that are not over.
----@param client gradient.client
----@return gradient.cli.watched[]
-function watch.unfinished(client)
+-- All jobs that are not over.
+local function all_unfinished(client)
   local entries = {}
   for job in client.indexing_jobs.each{ per_page = per_page } do
-    if type(job.uuid) == "string" and outcome(job) == nil then
+    if type(job.uuid) == "string" and not rules.is_finished(job) then
       entries[#entries + 1] = { uuid = job.uuid, job = job }
     end
   end
@@ -54,124 +63,95 @@ end
 local function unfinished(entries)
   local open = {}
   for _, entry in ipairs(entries) do
-    if entry.outcome == nil then open[#open + 1] = entry end
+    if not (entry.job and rules.is_finished(entry.job)) then open[#open + 1] = entry end
   end
   return open
 end
 
--- Asks how those are that are not over: all at once where the list's first page has them.
-local function refresh(client, entries)
+-- Asks how those are that are not over: all at once where the list's first page has them. Returns
+-- nil and an error where that fails.
+local function look(client, entries, options)
   local open, newest = unfinished(entries), {}
   if #open > 1 then
-    for _, job in ipairs(assert(client.indexing_jobs.list{ per_page = per_page }).jobs) do
+    local page, problem = client.indexing_jobs.list({ per_page = per_page }, options)
+    if not page then return nil, problem end
+    for _, job in ipairs(page.jobs) do
       if job.uuid then newest[job.uuid] = job end
     end
   end
   for _, entry in ipairs(open) do
-    see(entry, newest[entry.uuid] or assert(client.indexing_jobs.retrieve(entry.uuid)).job)
-  end
-end
-
--- "3 jobs: 1 running, 2 succeeded"
-local function summary(entries)
-  local counts, names, parts = {}, {}, {}
-  for _, entry in ipairs(entries) do
-    local name = jobs.phase(entry.job)
-    if not counts[name] then names[#names + 1] = name end
-    counts[name] = (counts[name] or 0) + 1
-  end
-  table.sort(names)
-  for position, name in ipairs(names) do parts[position] = ("%d %s"):format(counts[name], name) end
-  return ("%d %s: %s"):format(#entries, #entries == 1 and "job" or "jobs",
-    table.concat(parts, ", "))
-end
-
--- What `room` lines can show: of too many, those first that are not over, and how many are missing.
-local function choose(entries, room)
-  if #entries <= room then return entries, 0 end
-  local shown = {}
-  for _, is_over in ipairs{ false, true } do
-    for _, entry in ipairs(entries) do
-      if (entry.outcome ~= nil) == is_over and #shown < room - 1 then shown[#shown + 1] = entry end
+    local job = newest[entry.uuid]
+    if not job then
+      local answer, problem = client.indexing_jobs.retrieve(entry.uuid, options)
+      if not answer then return nil, problem, entry.uuid end
+      job = answer.job
     end
-  end
-  return shown, #entries - #shown
-end
-
----@class gradient.cli.view  what shows the entries
----@field show fun(self: gradient.cli.view, is_last: boolean)
-
-local live_methods = {}
-
--- Draws over what was drawn before. Nothing else about the terminal is changed, and the cursor
--- stays below the view, so that all is well whenever the program ends.
-function live_methods:show(is_last)
-  local columns, terminal_rows = self.output.size()
-  local layout = rows.layout(jobs.progress_columns, self.output)
-  local room = is_last and math.huge or terminal_rows - 3 -- heading, summary, cursor
-  local shown, missing = choose(self.entries, math.max(1, room))
-  local lines = { layout:header() }
-  for _, entry in ipairs(shown) do lines[#lines + 1] = layout:row(entry.job) end
-  if missing > 0 then lines[#lines + 1] = ("… and %d more"):format(missing) end
-  lines[#lines + 1] = format.cut(summary(self.entries), columns)
-  local up = self.height > 0 and ("\27[%dA"):format(self.height) or ""
-  self.output:write(up, "\r\27[2K", table.concat(lines, "\n\27[2K"), "\n\27[J")
-  self.output:flush()
-  self.height = #lines
-end
-
-function live_methods:pause(seconds)
-  local deadline = core.now() + seconds
-  repeat
-    self.client:sleep(math.min(tick, deadline - core.now()))
-    if core.now() < deadline then self:show(false) end
-  until core.now() >= deadline
-end
-
-local plain_methods = {}
-
--- A line for each job about which something is new.
-function plain_methods:show(is_last)
-  if not self.layout then
-    self.layout, self.seen = rows.layout(jobs.progress_columns, self.output), {}
-    self.output:line(self.layout:header())
-  end
-  for _, entry in ipairs(self.entries) do
-    local job = entry.job
-    local state = ("%s %s %s %s"):format(job.phase, job.status, job.completed_datasources,
-      job.total_datasources)
-    if self.seen[entry] ~= state then self.output:line(self.layout:row(job)) end
-    self.seen[entry] = state
-  end
-  if is_last then self.output:line(summary(self.entries)) end
-  self.output:flush()
-end
-
-function plain_methods:pause(seconds)
-  self.client:sleep(seconds)
-end
-
---- Shows the jobs until all are over.
----@param client gradient.client
----@param entries gradient.cli.watched[]  at least one
----@param output gradient.cli.output
----@param interval number  seconds between two looks
----@return boolean succeeded  all of them
-function watch.run(client, entries, output, interval)
-  local methods = output.redraws and live_methods or plain_methods
-  local view = setmetatable({ client = client, entries = entries, output = output, height = 0 },
-    { __index = methods })
-  if not entries[1].job then refresh(client, entries) end
-  while #unfinished(entries) > 0 do
-    view:show(false)
-    view:pause(interval)
-    refresh(client, entries)
-  end
-  view:show(true)
-  for _, entry in ipairs(entries) do
-    if not entry.outcome then return false end
+    entry.job = job
   end
   return true
+end
+
+-- What passes: the network, a server, or a proxy in between that is not well.
+local passes = {
+  connection = true, timeout = true, server = true, rate_limit = true, decode = true,
+}
+
+-- Looks until it succeeds. The failures in a row are an outage: a table with when it began, its
+-- kind and its reason.
+local function look_through_outages(session, entries, shown)
+  local outage
+  while true do
+    local ok, problem, uuid = look(session.client, entries, { max_retries = 0 })
+    if ok then return shown:set_outage(nil) end
+    if not passes[problem.kind] then
+      shown:set_outage(nil)
+      error(uuid and problem.kind == "not_found"
+        and { about = ("job %s: %s"):format(uuid, complaint.text(problem)) } or problem, 0)
+    end
+    outage = outage or { began = core.now() }
+    outage.kind, outage.reason = problem.kind, complaint.text(problem)
+    local left = outage.began + (session.parsed.give_up or math.huge) - core.now()
+    if left <= 0 then error(problem, 0) end
+    shown:set_outage(outage)
+    shown:pause(math.min(math.max(session.parsed.interval, problem.retry_after or 0), left))
+  end
+end
+
+local function status_of(entries)
+  local status = 0
+  for _, entry in ipairs(entries) do
+    local outcome = rules.outcome(entry.job)
+    if not rules.is_success(outcome) then return failed end
+    if outcome == "partial" then status = partial end
+  end
+  return status
+end
+
+--- Shows these jobs until all are over.
+---@param session gradient.cli.session  of which `parsed` has interval and give_up
+---@param uuids string[]?  nil for all that are not over now
+---@return integer status  for the process
+function watch.show(session, uuids)
+  local entries = uuids and chosen(uuids) or all_unfinished(session.client)
+  if #entries == 0 then
+    session.output:note "no job is under way"
+    return 0
+  end
+  local columns = jobs.progress_columns(session.names)
+  local shown = view.new(session.client, session.output, columns, entries)
+  if uuids then look_through_outages(session, entries, shown) end
+  while #unfinished(entries) > 0 do
+    shown:show(false)
+    shown:pause(session.parsed.interval)
+    look_through_outages(session, entries, shown)
+  end
+  shown:show(true)
+  return status_of(entries)
+end
+
+function watch.run(session)
+  local uuids = session.parsed.uuids
+  return watch.show(session, #uuids > 0 and uuids or nil)
 end
 
 return watch

@@ -1,0 +1,40 @@
+--- gradient-jobs wait-db
+
+local format = require "gradient.cli.format"
+local values = require "gradient.cli.values"
+
+local database = {
+  name = "wait-db", summary = "Wait for the database of a knowledge base.",
+  description = "Waits until the database of a knowledge base is online. That of a new one takes"
+    .. " minutes, and until then no job can start.",
+  examples = { "gradient-jobs wait-db handbook && gradient-jobs start handbook --wait" },
+}
+
+function database.declare(command)
+  command:argument "KB":target "kb":convert(values.base)
+    :description "The knowledge base (name or uuid)."
+  command:option "--interval":argname "SECONDS":convert(values.seconds "--interval"):default "5"
+    :description "Time between two looks."
+  command:option "--give-up":argname "SECONDS":convert(values.seconds "--give-up")
+    :description "Time after which it is no use. Default: none."
+end
+
+function database.run(session)
+  local parsed, output, client = session.parsed, session.output, session.client
+  local base = assert(client.knowledge_bases.find(parsed.kb)).knowledge_base
+  local name = format.text(base.name or base.uuid)
+  local latest
+  local answer = assert(client.knowledge_bases.wait_for_database(base.uuid, {
+    poll_interval = parsed.interval, timeout = parsed.give_up,
+    on_progress = function(progress)
+      local status = format.short(progress.database_status, "")
+      if status ~= latest then output:line(("%s: %s"):format(name, status)) end
+      output:flush()
+      latest = status
+    end,
+  }))
+  local status = format.short(answer.database_status, "")
+  if status ~= latest then output:line(("%s: %s"):format(name, status)) end
+end
+
+return database

@@ -1,0 +1,48 @@
+--- gradient-jobs help, and completion
+
+local help = {
+  name = "help", summary = "Show how a command is used.",
+  examples = { "gradient-jobs help list", "gradient-jobs list --help" },
+}
+
+function help.declare(command)
+  command:argument "COMMAND":target "topic":args "?":description "The command."
+  command._is_help_command = true -- completed by the commands' names
+end
+
+-- The parser of the command of this name.
+local function find(parser, name)
+  for _, command in ipairs(parser._commands) do
+    for _, alias in ipairs(command._aliases) do
+      if alias == name then return command end
+    end
+  end
+end
+
+function help.run(session)
+  local topic = session.parsed.topic
+  local parser = topic and find(session.parser, topic) or not topic and session.parser
+  if not parser then error({ misused = ("unknown command '%s'"):format(topic) }, 0) end
+  session.output:line(parser:get_help())
+end
+
+local completion = {
+  name = "completion", summary = "Print what a shell needs to complete commands and options.",
+  examples = {
+    "source <(gradient-jobs completion bash)",
+    "gradient-jobs completion zsh > ~/.zfunc/_gradient-jobs",
+    "gradient-jobs completion fish > ~/.config/fish/completions/gradient-jobs.fish",
+  },
+}
+
+function completion.declare(command)
+  command:argument "SHELL":target "shell":choices{ "bash", "zsh", "fish" }
+    :description "bash, zsh or fish."
+end
+
+function completion.run(session)
+  local parser = session.parser
+  session.output:write(parser[("get_%s_complete"):format(session.parsed.shell)](parser))
+end
+
+return { help = help, completion = completion }

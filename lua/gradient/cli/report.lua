@@ -1,0 +1,38 @@
+--- gradient-jobs report
+
+local values = require "gradient.cli.values"
+
+local report = {
+  name = "report", summary = "Print the report of a job.",
+  description = "Prints the report of a job: CSV, a line a file.",
+  examples = {
+    "gradient-jobs report 11d791ae-c159-4aef-bec4-c1af9a7e0b07 --output report.csv",
+    "gradient-jobs report 11d791ae-c159-4aef-bec4-c1af9a7e0b07 | grep -i failed",
+  },
+}
+
+function report.declare(command)
+  command:argument "UUID":target "uuid":convert(values.uuid):description "The job."
+  command:option "--output":hidden_name "-o":argname "FILE":target "file"
+    :description "Write it to this file instead of standard output; -o for short."
+end
+
+local function save(text, path)
+  local file <close>, message = io.open(path, "wb")
+  local ok = file
+  if file then ok, message = file:write(text) end
+  if ok then ok, message = file:close() end
+  if not ok then error({ output = message }, 0) end
+end
+
+function report.run(session)
+  local parsed = session.parsed
+  return session:each("job", { parsed.uuid }, function(uuid)
+    local text, problem = session.client.indexing_jobs.retrieve_report(uuid)
+    if not text then return nil, problem end
+    if parsed.file then save(text, parsed.file) else session.output:write(text) end
+    return true
+  end)
+end
+
+return report

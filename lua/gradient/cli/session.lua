@@ -1,0 +1,54 @@
+--- What a command works with.
+
+local complaint = require "gradient.cli.complaint"
+local names = require "gradient.cli.names"
+
+---@class gradient.cli.session
+---@field parsed table  what the command line says
+---@field output gradient.cli.output
+---@field client gradient.client
+---@field names gradient.cli.names
+---@field on_response? fun(event: gradient.event)
+local session_methods = {}
+
+local session_metatable = { __index = session_methods }
+
+local failed = 1 -- exit status
+
+-- The errors that are about one thing; with others, there is no use in asking for the next.
+local is_about_one = {
+  bad_request = true, not_found = true, conflict = true, unprocessable_entity = true,
+}
+
+local function new(parsed, output)
+  return setmetatable({ parsed = parsed, output = output }, session_metatable)
+end
+
+--- Takes the client, once it is there.
+---@param client gradient.client
+function session_methods:use(client)
+  self.client = client
+  self.names = names.new(not self.parsed.no_names and client or nil)
+end
+
+--- Does something with each of these; says of which it failed, and goes on with the next.
+---@param kind string  what they are: "job"
+---@param items string[]
+---@param act fun(item: string): any, gradient.error?  nil and the error when it fails
+---@return integer? status
+function session_methods:each(kind, items, act)
+  local status
+  for _, item in ipairs(items) do
+    local result, problem = act(item)
+    if result == nil then
+      if not is_about_one[problem.kind] then error(problem, 0) end
+      local text = complaint.text(problem)
+      if not text:find(item, 1, true) then text = ("%s %s: %s"):format(kind, item, text) end
+      self.output:note(text)
+      status = failed
+    end
+  end
+  return status
+end
+
+return { new = new }

@@ -1,0 +1,82 @@
+--- gradient-jobs start, and cancel
+
+local format = require "gradient.cli.format"
+local jobs = require "gradient.cli.jobs"
+local json = require "gradient.cli.json"
+local values = require "gradient.cli.values"
+local watch = require "gradient.cli.watch"
+
+local start = {
+  name = "start", summary = "Start jobs for knowledge bases.",
+  description = "Starts a job for each knowledge base and prints the job's uuid. Where a job is"
+    .. " under way, it is joined: its uuid is printed. Which of the two it was is said on standard"
+    .. " error.",
+  examples = {
+    "gradient-jobs start handbook",
+    "gradient-jobs start handbook faq --wait",
+    "gradient-jobs start b24c21e8-4dc9-46cb-8644-99ee9c1c29a8 --json",
+  },
+}
+
+function start.declare(command)
+  command:argument "KB":target "kbs":args "+":convert(values.base)
+    :description "The knowledge bases (names or uuids)."
+  command:option "--source":argname "UUID":convert(values.uuid):count "*"
+    :description "Index this data source; may be repeated. Default: all data sources."
+  command:mutex(
+    command:flag "--json":description "Print the jobs as JSON, a job a line.",
+    command:flag "--wait":description "Then show the jobs until they are over, as 'watch' does."
+  )
+  watch.declare_settings(command)
+end
+
+function start.run(session)
+  local parsed, output, client = session.parsed, session.output, session.client
+  local started = {}
+  local status = session:each("knowledge base", parsed.kbs, function(wanted)
+    local found, problem = client.knowledge_bases.find(wanted)
+    if not found then return nil, problem end
+    local base = found.knowledge_base
+    local answer, response = client.indexing_jobs.start{
+      knowledge_base_uuid = base.uuid,
+      data_source_uuids = #parsed.source > 0 and parsed.source or nil,
+    }
+    if not answer then return nil, response end
+    local job = answer.job
+    started[#started + 1] = job.uuid
+    if not parsed.wait then
+      output:line(parsed.json and json.encode(job) or format.text(job.uuid))
+    end
+    output:note(("%s for %s"):format(
+      response.attached and "joined the job that is under way" or "started a job",
+      format.text(base.name or base.uuid)))
+    return true
+  end)
+  if not parsed.wait or #started == 0 then return status end
+  local seen = watch.show(session, started)
+  return status or seen
+end
+
+local cancel = {
+  name = "cancel", summary = "Cancel jobs.",
+  description = "Cancels jobs and prints what has become of each.",
+  examples = { "gradient-jobs cancel 43475f5f-6044-46cc-b40d-1e26ffd77d12" },
+}
+
+function cancel.declare(command)
+  command:argument "UUID":target "uuids":args "+":convert(values.uuid):description "The jobs."
+  command:flag "--json":description "Print the jobs as JSON, a job a line."
+end
+
+function cancel.run(session)
+  return session:each("job", session.parsed.uuids, function(uuid)
+    local answer, problem = session.client.indexing_jobs.update_cancel(uuid)
+    if not answer then return nil, problem end
+    local job = answer.job
+    session.output:line(session.parsed.json and json.encode(job)
+      or ("%s %s"):format(format.text(job.uuid), jobs.state(job)))
+    return true
+  end)
+end
+
+return { start = start, cancel = cancel }
