@@ -330,4 +330,57 @@ describe("knowledge bases", function()
       assert.equal(0, #server:requests())
     end)
   end)
+
+  -- The same with what the local API server has, instead of answers that were written for a spec.
+  describe("of the local API server", function()
+    it("are found by name, whether it occurs once, twice or not at all", function()
+      local only = server:create_knowledge_base{ name = "the only one" }
+      local twins = { server:create_knowledge_base{ name = "twin" },
+        server:create_knowledge_base{ name = "twin" } }
+      assert.equal(only, assert(bases.find "the only one").knowledge_base.uuid)
+      assert.equal(only, assert(bases.find(only)).knowledge_base.uuid)
+      local _, err = bases.find "twin"
+      table.sort(twins)
+      table.sort(err.uuids)
+      assert.same({ "conflict", twins }, { err.kind, err.uuids })
+      _, err = bases.find "The only one!"
+      assert.same({ "not_found", { "the only one" } }, { err.kind, err.names })
+    end)
+
+    it("take jobs once their database is there", function()
+      local base = server:create_knowledge_base{ database_time = 30 }
+      local params, seen = { knowledge_base_uuid = base }, {}
+      local _, err = client.indexing_jobs.start(params)
+      assert.equal("failed to get db creds", err.message)
+      assert(bases.wait_for_database(base, { on_progress = function(answer)
+        seen[#seen + 1] = answer.database_status
+        server:advance(16)
+      end }))
+      assert.same({ "CREATING", "CREATING", "ONLINE" }, seen)
+      assert(client.indexing_jobs.start(params))
+    end)
+
+    it("are given up when their database is ill", function()
+      local base = server:create_knowledge_base{
+        database_time = 30, database_status = "UNHEALTHY",
+      }
+      local _, err = bases.wait_for_database(base, { on_progress = function()
+        server:advance(31)
+      end })
+      assert.same({ "database_failed", "UNHEALTHY" }, { err.kind, err.database_status })
+    end)
+
+    it("are indexed on a schedule", function()
+      local base, schedules = server:knowledge_bases()[1], client.scheduled_indexing
+      local _, err = schedules.retrieve(base)
+      assert.equal("not_found", err.kind)
+      local info = assert(schedules.create{
+        knowledge_base_uuid = base, time = "06:30", days = { 7 },
+      }).indexing_info
+      assert.same({ indexing_info = info }, schedules.retrieve(base))
+      assert(schedules.delete(info.uuid))
+      _, err = schedules.retrieve(base)
+      assert.equal("not_found", err.kind)
+    end)
+  end)
 end)

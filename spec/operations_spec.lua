@@ -270,6 +270,21 @@ describe("operations on jobs", function()
       end)
     end
 
+    it("joins the job that it has started before, whatever the refusal's status", function()
+      for _, status in ipairs{ 400, 409, 422 } do
+        server:reset()
+        server:set{ busy = status, duration = 60 }
+        local params = { knowledge_base_uuid = base }
+        local started = assert(jobs.start(params)).job.uuid
+        local answer, response = jobs.start(params)
+        assert.same({ started, true }, { answer.job.uuid, response.attached })
+        server:advance(61)
+        answer, response = jobs.start(params)
+        assert.is_false(response.attached)
+        assert.are_not.equal(started, answer.job.uuid)
+      end
+    end)
+
     it("returns the refusal when nobody can tell whether there is one", function()
       server:script{ { status = 422, body = cjson.encode(busy) }, { status = 403 } }
       local answer, err = jobs.start{ knowledge_base_uuid = base }

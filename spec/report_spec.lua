@@ -221,4 +221,24 @@ describe("retrieve_report", function()
     misuse.raises(function() f(uuid, { colour = 1 }) end, "unknown option 'colour' (expected"
       .. " connect_timeout, headers, max_retries, query, timeout, total_timeout)")
   end)
+
+  it("has the local API server's report of a job, whose host sees no token", function()
+    server:set{ duration = 1 }
+    local jobs = new_client{ headers = { ["x-secret"] = "one" } }.indexing_jobs
+    local base = server:knowledge_bases()[1]
+    local job = assert(jobs.create{ knowledge_base_uuid = base }).job
+    local text, err = jobs.retrieve_report(job.uuid)
+    assert.is_nil(text)
+    assert.equal("not_found", err.kind)
+    server:advance(2)
+    text = assert(jobs.retrieve_report(job.uuid))
+    assert.matches("^data_source_uuid,file,status,error\r\n%x+%-", text)
+    local log = server:storage_requests()
+    assert.equal(1, #log)
+    for name, value in pairs(log[1].headers) do
+      assert.is_nil(value:find(server.token, 1, true), name)
+    end
+    assert.is_nil(log[1].headers["x-secret"])
+    assert.is_nil(log[1].headers.authorization)
+  end)
 end)

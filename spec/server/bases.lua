@@ -10,6 +10,7 @@ local object, plain, encode, time = json.object, json.plain, json.encode, json.t
 local DAY = 86400
 local HISTORY = 3 * 365 * DAY -- all of the past fits into this
 local MAX_SOURCES = 4
+local CACHED = 1000 -- that are kept: a million jobs are of many
 
 local NAMES = {
   "product-manuals",
@@ -28,20 +29,22 @@ local NAMES = {
 local SUFFIXES = { "", " (archive)", " 2024" }
 local REGIONS = { "tor1", "nyc3", "fra1" }
 
-local function name_of(index)
-  local suffix = SUFFIXES[1 + (index - 1) // #NAMES] or (" %d"):format(index)
-  return NAMES[1 + (index - 1) % #NAMES] .. suffix
+local function name_of(base)
+  local before = base.index - 1
+  local suffix = SUFFIXES[1 + before // #NAMES] or (" %d"):format(base.index)
+  return base.name or NAMES[1 + before % #NAMES] .. suffix
 end
 
-local function uuid_from(seed)
-  return uuid_of("data_source", seed & 0xFFFFFFFF)
+--- The uuid of something that the API only names.
+local function other_uuid(seed)
+  return uuid_of("other", seed & 0xFFFFFFFF)
 end
 
---- The uuid of data source i of a knowledge base.
+--- The uuid of data source i of a knowledge base: that of the base but for its end.
 local function source_uuid(base, i)
   local uuid = base.sources[i]
   if not uuid then
-    uuid = uuid_of("data_source", base.seed & 0xFFFFFF | i << 24)
+    uuid = ("%s%012x"):format(base.uuid:sub(1, 24), base.seed + i & 0xFFFFFFFFFFFF)
     base.sources[i] = uuid
   end
   return uuid
@@ -51,7 +54,8 @@ end
 local PLACES = {
   function(base)
     return "spaces_data_source", object(
-      "bucket_name", encode((base.name:gsub("%W+", "-"))), "item_path", '"pdf/"', "region", '"tor1"'
+      "bucket_name", encode((name_of(base):gsub("%W+", "-"))), "item_path", '"pdf/"',
+      "region", '"tor1"'
     )
   end,
   function()
@@ -98,12 +102,12 @@ end
 local function base_json(base, last_job, updated)
   local seed = base.seed
   return object(
-    "uuid", plain(base.uuid), "name", encode(base.name),
+    "uuid", plain(base.uuid), "name", encode(name_of(base)),
     "created_at", time(base.created), "updated_at", time(updated or base.created),
     "added_to_agent_at", seed & 16 ~= 0 and time(base.created + DAY) or nil,
     "region", plain(REGIONS[1 + (seed >> 20) % #REGIONS]),
-    "embedding_model_uuid", plain(uuid_from(1)), "project_id", plain(uuid_from(2)),
-    "database_id", plain(uuid_from(seed >> 3)), "user_id", '"18446744"',
+    "embedding_model_uuid", plain(other_uuid(1)), "project_id", plain(other_uuid(2)),
+    "database_id", plain(other_uuid(seed >> 3)), "user_id", '"18446744"',
     "is_public", json.flag(seed & 32 ~= 0),
     "tags", seed & 64 ~= 0 and '["production","docs"]' or nil,
     "reranking_config", seed & 128 ~= 0 and '{"enabled":true}' or nil,
@@ -126,12 +130,15 @@ function bases_methods:get(index)
     base = {
       index = index,
       uuid = uuid_of("knowledge_base", index),
-      name = name_of(index),
       seed = seed,
       created = self.epoch - HISTORY - index * 3600,
       source_count = 1 + (seed >> 7) % MAX_SOURCES,
       sources = {},
     }
+    self.cached = self.cached + 1
+    if self.cached > CACHED then
+      self.cache, self.cached = {}, 1
+    end
     self.cache[index] = base
   end
   return base
@@ -158,7 +165,7 @@ function bases_methods:add(name, now, database_time, status)
   local index = self:total() + 1
   local base = self:get(index)
   self.added_count = self.added_count + 1
-  base.name = name or base.name
+  base.name = name
   base.created = now
   base.online_at = now + (database_time or 0)
   base.database_status = status
@@ -174,7 +181,8 @@ local function new(count, epoch)
     epoch = epoch,
     added_count = 0,
     added = {},
-    cache = setmetatable({}, { __mode = "v" }), -- a million jobs are of many
+    cache = {},
+    cached = 0,
   }, bases_metatable)
 end
 

@@ -4,7 +4,7 @@
 local format = string.format
 
 --- What the numbers of things are mixed with, so that no two kinds have the same uuids.
-local KINDS = { job = 0, knowledge_base = 0x51ED27, data_source = 0x2545F4, schedule = 0x7F4A7C }
+local KINDS = { job = 0, knowledge_base = 0x51ED27, other = 0x2545F4, schedule = 0x7F4A7C }
 
 --- Spreads the bits of an integer (the finalizer of splitmix64).
 local function mix(x)

@@ -126,6 +126,11 @@ local function source_uuid(record, i)
   return record.sources and record.sources[i] or bases.source_uuid(record.base, i)
 end
 
+--- The same as a JSON string; a program may have sent any text.
+local function source_text(record, i)
+  return record.sources and json.encode(record.sources[i]) or '"' .. source_uuid(record, i) .. '"'
+end
+
 local function source_status(record, i, share, over, is_first_open)
   local outcome = record.outcome
   if share >= 1 then
@@ -150,8 +155,7 @@ local function source_json(record, i, share, status, begin, ended)
   end
   local bytes = items * (1800 + record.hash % 4096)
   return object(
-    "data_source_uuid", record.sources and json.encode(record.sources[i])
-      or json.plain(source_uuid(record, i)),
+    "data_source_uuid", source_text(record, i),
     "started_at", time(begin), "completed_at", time(ended),
     "status", '"DATA_SOURCE_STATUS_' .. status .. '"',
     "error_msg", message and json.encode(message),
@@ -252,7 +256,7 @@ local function render_reference(record, now)
   end
   local uuids = {}
   for i = 1, record.count do
-    uuids[i] = json.encode(source_uuid(record, i))
+    uuids[i] = source_text(record, i)
   end
   return format(
     '{"completed_datasources":%d,"created_at":%s,"data_source_uuids":[%s],"finished_at":%s,'

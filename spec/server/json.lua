@@ -30,12 +30,11 @@ local function object(...)
   for i = 1, select("#", ...), 2 do
     local text = pairs_of[i + 1]
     if text then
-      members[n + 1], members[n + 2], members[n + 3] = n == 0 and '{"' or ',"', pairs_of[i], '":'
-      members[n + 4] = text
-      n = n + 4
+      n = n + 1
+      members[n] = '"' .. pairs_of[i] .. '":' .. text
     end
   end
-  return n == 0 and "{}" or concat(members, "", 1, n) .. "}"
+  return "{" .. concat(members, ",", 1, n) .. "}"
 end
 
 --- Texts of values, nil for what is zero. A string that needs no escaping:
