@@ -7,6 +7,7 @@ local cqueues = require "cqueues"
 local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 local misuse = require "spec.support.misuse"
+local program = require "spec.support.program"
 local waiting = require "spec.support.waiting"
 
 local unknown_uuid = "123e4567-e89b-12d3-a456-426614174000"
@@ -198,6 +199,23 @@ describe("operations on jobs", function()
       assert.equal(0, #server:requests())
     end)
 
+    it("says at the caller's line that lua-cjson is missing, and finds it when it comes", function()
+      local result = program.run([[
+        package.preload.cjson = function() error("it is not here\n(nor there)", 0) end
+        local jobs = require("gradient").indexing_jobs
+        local params = { knowledge_base_uuid = arg[1] }
+        print(select(2, pcall(function() jobs.create(params) end)))
+        assert(jobs.list())
+        package.preload.cjson = nil
+        print(assert(jobs.create(params)).job.knowledge_base_uuid)
+      ]], { DIGITALOCEAN_TOKEN = server.token, GRADIENT_BASE_URL = server.url }, { base })
+      assert.equal("", result.errors)
+      local complaint, found = result.output:match("^(.-)\n(.*)\n$")
+      assert.matches(":4: gradient needs lua%-cjson to build request bodies: it is not here$",
+        complaint)
+      assert.equal(base, found)
+    end)
+
     it("returns what the server refuses as an error", function()
       local answer, err = jobs.create{ knowledge_base_uuid = "no-uuid" }
       assert.is_nil(answer)
@@ -205,8 +223,7 @@ describe("operations on jobs", function()
     end)
 
     it("says that the job may have been started when the answer does not tell", function()
-      for _, text in ipairs{ "", "{}", '{"job":null}', '{"job":{"uuid":"x"', "<html>",
-        '{"job":{"knowledge_base_uuid":"another"}}' } do
+      for _, text in ipairs{ "", "{}", '{"job":null}', '{"job":{"uuid":"x"', "<html>", "[]" } do
         answer_with(text)
         local answer, err = jobs.create{ knowledge_base_uuid = base }
         assert.is_nil(answer)

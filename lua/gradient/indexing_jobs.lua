@@ -28,8 +28,7 @@ indexing_jobs.retrieve = {
 indexing_jobs.create = {
   method = "POST", path = "v2/gen-ai/indexing_jobs", member = "job", opener = "{",
   body = { knowledge_base_uuid = check.id, data_source_uuids = check.ids },
-  required = { "knowledge_base_uuid" }, identity = "knowledge_base_uuid",
-  caution = "the job may have been started",
+  required = { "knowledge_base_uuid" }, caution = "the job may have been started",
 }
 
 indexing_jobs.update_cancel = {

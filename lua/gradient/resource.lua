@@ -1,26 +1,33 @@
 --- From a table of operations to functions that a program calls.
 ---
---- An operation declares: `method`; `path`, with {name} where an id goes; `query` and `body`, the
---- parameters by name with what each must be (see check.lua), `required` the ones that must be
---- there; `member` and `opener`, what the answer promises under that name: an object ("{"), a
---- string ('"'), or an array of objects ("["); `filter`, further parameters of `each`. A body's
---- parameter that has the name of an id is that id. `identity` is the name of an id or parameter
---- that the promised object must have as well. `absent`, an error's kind and message, is what it
---- means when the promised value is missing; `caution`, what to tell when the answer cannot be read
---- though the request was carried out; `redact` takes secrets out of what errors tell.
+--- An operation declares:
+---   method, path    with {name} where an id goes
+---   query, body     parameters by name, with what each must be (see check.lua); one of the body
+---                   that has the name of an id is that id
+---   required        names of parameters that must be there
+---   filter          further parameters of `each`
+---   member, opener  what the answer promises under that name: an object ("{"), a string ('"'), or
+---                   an array of objects ("[")
+---   identity        the name of an id that the promised object must have, too
+---   absent          kind and message of the error when the promised value is missing
+---   caution         what to add to an error when the answer to a request that was carried out
+---                   cannot be read
+---   redact          takes secrets out of what errors tell
 ---
---- A program calls it with the ids in their order, then a table of parameters if there are any,
---- then options. An operation named `list` with pages also becomes `each` and `pages`.
+--- A program calls it with the ids in their order, then a table of parameters if it has any, then
+--- options. An operation named `list` that has pages also becomes `each` and `pages`.
 ---
---- What takes several requests has `run` instead of `method` and `path`; and `ids`, the names of
---- its ids (`id_kind`: what each must be), and `settings` or `params`. A table without either is a
---- resource inside of this one.
+--- What takes several requests declares `run` (see resource.new) instead of `method` and `path`;
+--- `ids`, the names of its ids (`id_kind`: what each must be), and `params` or `settings`. A table
+--- without `run` and `path` is a resource inside of this one.
 
 local check = require "gradient.check"
 local core = require "gradient.core"
 local paginator = require "gradient.paginator"
 
-local has_cjson, cjson = pcall(require, "cjson") -- only those who send bodies need it
+-- Only those who send bodies need it. It is looked for when the module is loaded, because a host
+-- may close its file system later, and once more when it is needed, for a host that has it late.
+local has_cjson, cjson = pcall(require, "cjson")
 
 local resource = {}
 
@@ -131,6 +138,13 @@ local function check_params(signature, params, level)
   return checked
 end
 
+local function need_cjson(level)
+  if not has_cjson then has_cjson, cjson = pcall(require, "cjson") end
+  if has_cjson then return end
+  local reason = tostring(cjson):match("^[^\n]*")
+  error("gradient needs lua-cjson to build request bodies: " .. reason, level + 1)
+end
+
 -- Checks what a program passed; returns the ids by name, the parameters, the options.
 local function arguments(signature, kinds, level, ...)
   local ids = {}
@@ -144,9 +158,7 @@ local function arguments(signature, kinds, level, ...)
     params, options = {}, params
   end
   options = check_options(signature, options, kinds, level + 1)
-  if signature.needs_cjson and not has_cjson then
-    error("gradient needs lua-cjson to build request bodies: " .. tostring(cjson), level + 1)
-  end
+  if signature.needs_cjson then need_cjson(level + 1) end
   return ids, params, options
 end
 
@@ -154,7 +166,7 @@ end
 local function new_call(client, operation, ids, params, options, pace)
   local body = operation.body and encode(chosen(operation.body, params, ids))
   local identity = operation.identity
-  options.identity = identity and { [identity] = ids[identity] or params[identity] }
+  options.identity = identity and { [identity] = ids[identity] }
   options.deadline = options.total_timeout and core.now() + options.total_timeout
   return client:call(operation, segments(operation, ids), query_of(operation, params, options),
     body, options, pace)

@@ -22,7 +22,7 @@ end, 1)
 scheduled_indexing.create = {
   method = "POST", path = "v2/gen-ai/scheduled-indexing", member = "indexing_info", opener = "{",
   body = { knowledge_base_uuid = check.id, time = time_of_day, days = days },
-  required = { "knowledge_base_uuid", "time", "days" }, identity = "knowledge_base_uuid",
+  required = { "knowledge_base_uuid", "time", "days" },
   caution = "the schedule may have been created",
 }
 
