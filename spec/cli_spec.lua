@@ -93,6 +93,7 @@ describe("gradient-jobs", function()
     it("prints nothing for no jobs, and says so", function()
       local none = "9999-01-01"
       fails(0, "there are no such jobs", { "list", "--since", none })
+      assert.equal("", print_of{ "list", "--since", none, "--no-header" }) -- a cron job is silent
       assert.equal("[]\n", print_of{ "list", "--since", none, "--json" })
       assert.equal("", print_of{ "list", "--since", none, "-o", "jsonl" })
       assert.equal(1, #lines_of(print_of{ "list", "--since", none, "--csv" }))

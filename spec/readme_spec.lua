@@ -1,8 +1,9 @@
 --- README.md: each example runs, and each table says what the code does.
 
+local errors = require "gradient.errors"
 local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
-local errors = require "gradient.errors"
+local hosts = require "spec.support.hosts"
 local luarocks = require "spec.support.luarocks"
 local markdown = require "spec.tools.markdown"
 local new_directory = require("spec.support.process").new_directory
@@ -157,6 +158,8 @@ describe("README.md", function()
     end
   end
 
+  local lighttpd_configuration
+
   -- The blocks of each section, in order: what must come of them.
   local outcomes = {
     ["gradient"] = {
@@ -261,6 +264,44 @@ describe("README.md", function()
         local work = new_directory()
         run_command(block.text:gsub("jobs%.csv", work .. "/%0"))
         assert.equal(251, select(2, shell.read(work .. "/jobs.csv"):gsub("\r\n", "")))
+        shell.must("rm -rf %s", work)
+      end,
+    },
+
+    ["An alert from cron"] = {
+      function(block)
+        local command = assert(block.text:match("^[%d* ]+ (%S.*)"))
+        local output = run_command(command)
+        assert.truthy(select(2, output:gsub("\n", "")) > 1)
+        for line in output:gmatch("[^\n]+") do
+          assert.truthy(line:find("failed", 1, true) or line:find("partial", 1, true), line)
+        end
+        server:set{ jobs = 3 }
+        assert.equal("", run_command(command))
+      end,
+    },
+
+    ["A page in lighttpd"] = {
+      function(block) lighttpd_configuration = block.text end, -- for the page below
+      function(block)
+        local lighttpd = hosts.find("usr/sbin/lighttpd", "usr/lib/lighttpd/mod_magnet.so")
+        if not lighttpd then return pending "lighttpd is not here" end
+        local work = new_directory()
+        shell.write(work .. "/jobs.lua", block.text)
+        shell.write(work .. "/lighttpd.conf", ([[
+          server.document-root = "%s"
+          server.bind = "127.0.0.1"
+          server.port = env.PORT
+        ]]):format(work) .. lighttpd_configuration:gsub("/etc/lighttpd", work))
+        local words = { lighttpd, "-D", "-m", hosts.root .. "/usr/lib/lighttpd", "-f",
+          work .. "/lighttpd.conf" }
+        for _, token in ipairs{ server.token, "wrong-token" } do
+          local host <close> = hosts.start("lighttpd", words,
+            { GRADIENT_BASE_URL = server.url, DIGITALOCEAN_ACCESS_TOKEN = token })
+          local status, page = host:get("/jobs")
+          assert.equal(token == server.token and 200 or 502, status)
+          assert.equal(status == 200 and 50 or 0, select(2, page:gsub("<tr><td>%x+%-", "")))
+        end
         shell.must("rm -rf %s", work)
       end,
     },

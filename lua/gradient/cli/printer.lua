@@ -131,7 +131,7 @@ local function table_printer(output, columns, settings)
     end,
     finish = function()
       if layout or #held > 0 then return release() end
-      output:note(settings.nothing)
+      if not settings.no_header then output:note(settings.nothing) end
     end,
   }
 end
