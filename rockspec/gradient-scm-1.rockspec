@@ -71,6 +71,7 @@ build = {
     ["gradient.cli.view"] = "lua/gradient/cli/view.lua",
     ["gradient.cli.watch"] = "lua/gradient/cli/watch.lua",
     ["gradient.cli.width"] = "lua/gradient/cli/width.lua",
+    ["gradient.client"] = "lua/gradient/client.lua",
     ["gradient.enums"] = "lua/gradient/enums.lua",
     ["gradient.errors"] = "lua/gradient/errors.lua",
     ["gradient.indexing_jobs"] = "lua/gradient/indexing_jobs.lua",

@@ -71,9 +71,9 @@ function gradient.progress(job) end
 ---@field completed_datasources? integer
 ---@field total_datasources? integer
 ---@field tokens? integer  deprecated
----@field total_items_failed? string  uint64 in decimal
----@field total_items_indexed? string  uint64 in decimal
----@field total_items_skipped? string  uint64 in decimal
+---@field total_items_failed? string  uint64 in decimal; on its way out of the API, as the next two
+---@field total_items_indexed? string
+---@field total_items_skipped? string
 ---@field total_tokens? string  uint64 in decimal
 ---@field is_report_available? boolean  has retrieve_signed_url a report?
 ---@field data_source_jobs? gradient.data_source[]
