@@ -196,6 +196,37 @@ describe("the process of gradient-jobs", function()
     end
   end)
 
+  it("prints completions that their shells can read", function()
+    local tried = 0
+    for name, check in pairs{ bash = "bash -n", zsh = "zsh -n", fish = "fish --no-execute" } do
+      if os.execute("command -v " .. name .. " >/dev/null") then
+        tried = tried + 1
+        local directory = new_directory()
+        shell.write(directory .. "/completion", print_of{ "completion", name })
+        assert.equal("", shell.must("%s %s/completion", check, directory))
+        shell.must("rm -r %s", directory)
+      end
+    end
+    assert.is_true(tried > 0)
+  end)
+
+  it("understands the examples of its help", function()
+    local cli, arguments = require "gradient.cli", require "gradient.cli.arguments"
+    for _, declared in ipairs(cli.commands) do
+      assert.is_true(#declared.examples > 0, declared.name)
+      for _, example in ipairs(declared.examples) do
+        local found
+        for call in example:gmatch "gradient%-jobs ([^|>&)#]+)" do
+          local words = {}
+          for word in call:gmatch "%S+" do words[#words + 1] = word end
+          assert(arguments.parse(arguments.declare(argparse, cli.commands), words))
+          found = true
+        end
+        assert.is_true(found, example)
+      end
+    end
+  end)
+
   it("takes options before and after the command", function()
     local expected = print_of{ "list", "--limit", "2", "--columns", "job", "--timeout", "5" }
     assert.equal(expected, print_of{ "--columns", "job", "--limit", "2", "--timeout", "5", "list" })

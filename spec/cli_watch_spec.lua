@@ -213,6 +213,17 @@ describe("gradient-jobs watch", function()
       assert.equal(3, #command.screen(result.output, 120))
     end)
 
+    it("and shows that an answer is late, while time passes", function()
+      local late = phase("a", "SUCCEEDED")
+      late.delay = 3.5
+      server:script{ phase("a", "RUNNING", ',"created_at":"2999-01-01T00:00:00Z"'), late }
+      local result = run({ "watch", "a", "--no-names", table.unpack(interval) },
+        { terminal = { columns = 120, rows = 24 } })
+      assert.equal(0, result.status)
+      assert.matches("\27%[33mno answer for 0:03\27%[0m\n\27%[J", result.output)
+      assert.equal(3, #command.screen(result.output, 120))
+    end)
+
     it("but not for longer than --give-up", function()
       server:script{ phase("a", "RUNNING"), { status = 503, times = 1000 } }
       local began = core.now()

@@ -47,6 +47,7 @@ local function new_client(session)
     on_event = session.output.tells_progress and function(event)
       if event.type == "response" and session.on_response then session.on_response(event) end
     end or nil,
+    wait = parsed.interval and function(fds, seconds) session:wait(fds, seconds) end or nil,
   })
   if made then return client end
   if is_interruption(client) then error(client, 0) end

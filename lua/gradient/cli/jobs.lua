@@ -81,11 +81,12 @@ jobs.state_column = {
 --- The knowledge base's name where it is known, else its uuid.
 ---@param names gradient.cli.names
 function jobs.base(names)
+  local function text(job)
+    return format.text(names:of(job.knowledge_base_uuid) or job.knowledge_base_uuid)
+  end
   return {
     name = "base", title = "KNOWLEDGE BASE", field = "knowledge_base_uuid", least = 20,
-    dispensable = 3, text = function(job)
-      return format.text(names:of(job.knowledge_base_uuid) or job.knowledge_base_uuid)
-    end,
+    dispensable = 3, text = text, key = text,
   }
 end
 
@@ -112,7 +113,8 @@ function jobs.columns(names)
     jobs.uuid, jobs.base(names), jobs.state_column,
     { name = "phase", title = "PHASE", field = "phase", text = phase, is_further = true },
     { name = "status", title = "STATUS", field = "status", text = status, is_further = true },
-    { name = "sources", title = "SOURCES", right = true, dispensable = 2, text = sources },
+    { name = "sources", title = "SOURCES", right = true, dispensable = 2, text = sources,
+      key = function(job) return rules.count(job.completed_datasources) end },
     { name = "tokens", title = "TOKENS", field = "tokens", right = true, dispensable = 1,
       text = function(job) return format.count(job.total_tokens or job.tokens) end,
       key = function(job) return rules.count(job.total_tokens or job.tokens) end },

@@ -1,6 +1,7 @@
 --- What a command works with.
 
 local complaint = require "gradient.cli.complaint"
+local core = require "gradient.core"
 local names = require "gradient.cli.names"
 
 ---@class gradient.cli.session
@@ -9,11 +10,13 @@ local names = require "gradient.cli.names"
 ---@field client gradient.client
 ---@field names gradient.cli.names
 ---@field on_response? fun(event: gradient.event)
+---@field on_tick? fun()  while it waits, at least every second
 local session_methods = {}
 
 local session_metatable = { __index = session_methods }
 
 local failed = 1 -- exit status
+local tick = 1 -- second
 
 -- The errors that are about one thing; with others, there is no use in asking for the next.
 local is_about_one = {
@@ -29,6 +32,16 @@ end
 function session_methods:use(client)
   self.client = client
   self.names = names.new(not self.parsed.no_names and client or nil)
+end
+
+--- Waits as the client does by itself (see gradient.client), but not for longer than a tick without
+--- a look at what else there is to do.
+function session_methods:wait(fds, seconds)
+  local deadline = core.now() + seconds
+  repeat
+    self.client.core:wait(math.max(0, math.min(tick, deadline - core.now())))
+    if self.on_tick then self.on_tick() end
+  until #fds > 0 or core.now() >= deadline
 end
 
 --- Does something with each of these; says of which it failed, and goes on with the next.

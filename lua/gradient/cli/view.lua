@@ -9,6 +9,7 @@ local width = require "gradient.cli.width"
 
 local tenths = 10
 local tick = 1 -- seconds after which a terminal shows the passing of time
+local patience = 3 -- seconds after which it shows that an answer is late
 
 -- "3 jobs: 1 running, 2 succeeded"
 local function summary(entries)
@@ -29,6 +30,10 @@ local outage_names = { connection = "no connection", timeout = "no answer" }
 local function outage_text(outage)
   return ("%s for %s, trying again (%s)"):format(outage_names[outage.kind] or "no good answer",
     format.clock(core.now() - outage.began), format.clean(outage.reason))
+end
+
+local function lateness_text(seconds)
+  return seconds >= patience and ("no answer for %s"):format(format.clock(seconds)) or nil
 end
 
 local function is_finished(entry)
@@ -58,14 +63,17 @@ end
 
 ---@class gradient.cli.view
 ---@field show fun(self: gradient.cli.view, is_last: boolean)  the jobs as they are
----@field pause fun(self: gradient.cli.view, seconds: number)
+---@field tick fun(self: gradient.cli.view)  time passes
+---@field asked_at number?  when (core.now) a question was put that is not answered yet
 ---@field set_outage fun(self: gradient.cli.view, outage: table?)  see watch.lua
 
 local live_methods = {}
 
 function live_methods:lines(is_last)
   local columns, terminal_rows = self.output.size()
-  local room = terminal_rows - (self.outage and 4 or 3) -- heading, summary, outage, cursor
+  local trouble = self.outage and outage_text(self.outage)
+    or self.asked_at and lateness_text(core.now() - self.asked_at)
+  local room = terminal_rows - (trouble and 4 or 3) -- heading, summary, trouble, cursor
   local shown, missing = choose(self.entries, is_last and math.huge or math.max(1, room))
   local known, lines = jobs_of(shown), {}
   if #known > 0 then
@@ -75,9 +83,8 @@ function live_methods:lines(is_last)
     if missing > 0 then lines[#lines + 1] = ("… and %d more"):format(missing) end
   end
   lines[#lines + 1] = format.cut(summary(self.entries), columns)
-  if self.outage then
-    local text = format.cut(outage_text(self.outage), columns)
-    lines[#lines + 1] = self.output:paint("yellow", text)
+  if trouble then
+    lines[#lines + 1] = self.output:paint("yellow", format.cut(trouble, columns))
   end
   return lines
 end
@@ -101,15 +108,11 @@ function live_methods:show(is_last)
   local up = height > 0 and ("\27[%dA"):format(height) or ""
   self.output:write(up, "\r\27[2K", table.concat(lines, "\n\27[2K"), "\n\27[J")
   self.output:flush()
-  self.drawn = lines
+  self.drawn, self.drawn_at = lines, core.now()
 end
 
-function live_methods:pause(seconds)
-  local deadline = core.now() + seconds
-  repeat
-    self.client:sleep(math.min(tick, deadline - core.now()))
-    if core.now() < deadline then self:show(false) end
-  until core.now() >= deadline
+function live_methods:tick()
+  if self.drawn and core.now() >= self.drawn_at + tick then self:show(false) end
 end
 
 function live_methods:set_outage(outage)
@@ -136,9 +139,7 @@ function plain_methods:show(is_last)
   self.output:flush()
 end
 
-function plain_methods:pause(seconds)
-  self.client:sleep(seconds)
-end
+function plain_methods.tick() end -- only a terminal shows the passing of time
 
 -- An outage is told when it begins and when it ends.
 function plain_methods:set_outage(outage)
@@ -153,14 +154,13 @@ end
 
 local view = {}
 
----@param client gradient.client
 ---@param output gradient.cli.output
 ---@param columns table[]  see rows.lua
 ---@param entries gradient.cli.watched[]  at least one
 ---@return gradient.cli.view
-function view.new(client, output, columns, entries)
+function view.new(output, columns, entries)
   return setmetatable({
-    client = client, output = output, columns = columns, entries = entries,
+    output = output, columns = columns, entries = entries,
   }, { __index = output.redraws and live_methods or plain_methods })
 end
 

@@ -68,6 +68,12 @@ local function unfinished(entries)
   return open
 end
 
+-- An error that says of which job it is.
+local function named(problem, uuid)
+  if problem.kind ~= "not_found" then return problem end
+  return { kind = problem.kind, about = ("job %s: %s"):format(uuid, complaint.text(problem)) }
+end
+
 -- Asks how those are that are not over: all at once where the list's first page has them. Returns
 -- nil and an error where that fails.
 local function look(client, entries, options)
@@ -83,7 +89,7 @@ local function look(client, entries, options)
     local job = newest[entry.uuid]
     if not job then
       local answer, problem = client.indexing_jobs.retrieve(entry.uuid, options)
-      if not answer then return nil, problem, entry.uuid end
+      if not answer then return nil, named(problem, entry.uuid) end
       job = answer.job
     end
     entry.job = job
@@ -101,19 +107,18 @@ local passes = {
 local function look_through_outages(session, entries, shown)
   local outage
   while true do
-    local ok, problem, uuid = look(session.client, entries, { max_retries = 0 })
+    shown.asked_at = core.now()
+    local ok, problem = look(session.client, entries, { max_retries = 0 })
+    shown.asked_at = nil
     if ok then return shown:set_outage(nil) end
-    if not passes[problem.kind] then
-      shown:set_outage(nil)
-      error(uuid and problem.kind == "not_found"
-        and { about = ("job %s: %s"):format(uuid, complaint.text(problem)) } or problem, 0)
-    end
+    if not passes[problem.kind] then error(problem, 0) end
     outage = outage or { began = core.now() }
     outage.kind, outage.reason = problem.kind, complaint.text(problem)
     local left = outage.began + (session.parsed.give_up or math.huge) - core.now()
     if left <= 0 then error(problem, 0) end
     shown:set_outage(outage)
-    shown:pause(math.min(math.max(session.parsed.interval, problem.retry_after or 0), left))
+    local pause = math.max(session.parsed.interval, problem.retry_after or 0)
+    session.client:sleep(math.min(pause, left))
   end
 end
 
@@ -127,31 +132,34 @@ local function status_of(entries)
   return status
 end
 
---- Shows these jobs until all are over.
----@param session gradient.cli.session  of which `parsed` has interval and give_up
----@param uuids string[]?  nil for all that are not over now
----@return integer status  for the process
-function watch.show(session, uuids)
-  local entries = uuids and chosen(uuids) or all_unfinished(session.client)
-  if #entries == 0 then
-    session.output:note "no job is under way"
-    return 0
-  end
-  local columns = jobs.progress_columns(session.names)
-  local shown = view.new(session.client, session.output, columns, entries)
-  if uuids then look_through_outages(session, entries, shown) end
+local function show(session, entries)
+  local shown = view.new(session.output, jobs.progress_columns(session.names), entries)
+  session.on_tick = function() shown:tick() end
+  if not entries[1].job then look_through_outages(session, entries, shown) end
   while #unfinished(entries) > 0 do
     shown:show(false)
-    shown:pause(session.parsed.interval)
+    session.client:sleep(session.parsed.interval)
     look_through_outages(session, entries, shown)
   end
   shown:show(true)
   return status_of(entries)
 end
 
+--- Shows these jobs until all are over.
+---@param session gradient.cli.session  of which `parsed` has interval and give_up
+---@param uuids string[]
+---@return integer status  for the process
+function watch.show(session, uuids)
+  return show(session, chosen(uuids))
+end
+
+-- What fails before anything was seen is no outage: most often, it is a mistake.
 function watch.run(session)
-  local uuids = session.parsed.uuids
-  return watch.show(session, #uuids > 0 and uuids or nil)
+  local uuids, client = session.parsed.uuids, session.client
+  local entries = #uuids > 0 and chosen(uuids) or all_unfinished(client)
+  if #entries == 0 then return session.output:note "no job is under way" end
+  if #uuids > 0 then assert(look(client, entries)) end
+  return show(session, entries)
 end
 
 return watch
