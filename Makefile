@@ -75,11 +75,19 @@ define need_lua
 @[ -n "$(LUA_VERSION)" ] || { echo "$(LUA) does not run: install Lua 5.4, or say LUA=…" >&2; exit 1; }
 endef
 
-build/gradient/core.so: $(SOURCES) $(HEADERS) Makefile
+# For hosts that keep Lua to themselves: LINK_LUA=1 has the module bring liblua along.
+LUA_LIBS = $(if $(LINK_LUA),$(shell pkg-config --libs lua$(LUA_VERSION)))
+
+build/link-lua-$(or $(LINK_LUA),0):
+	@mkdir -p $(@D)
+	@rm -f build/link-lua-*
+	@touch $@
+
+build/gradient/core.so: $(SOURCES) $(HEADERS) Makefile build/link-lua-$(or $(LINK_LUA),0)
 	$(need_lua)
 	@mkdir -p $(@D)
 	$(CC) $(C99) $(WARNINGS) $(HARDENING) $(CFLAGS) $(LUA_CFLAGS) $(CURL_CFLAGS) $(LINK) $(LDFLAGS) \
-	  -o $@ $(SOURCES) $(CURL_LIBS) -lpthread -ldl
+	  -o $@ $(SOURCES) $(CURL_LIBS) $(LUA_LIBS) -lpthread -ldl
 
 build/sanitized/gradient/core.so: $(SOURCES) $(HEADERS) Makefile
 	@mkdir -p $(@D)

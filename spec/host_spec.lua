@@ -4,6 +4,7 @@
 local apis = require "spec.support.api"
 local core = require "gradient.core"
 local gradient = require "gradient"
+local new_directory = require("spec.support.process").new_directory
 local shell = require "spec.support.shell"
 local tls = require "spec.support.tls"
 local uv = require "luv"
@@ -69,6 +70,27 @@ describe("a host in C", function()
       ["1"] = { ["Bearer token-1"] = true }, ["2"] = { ["Bearer token-2"] = true },
       ["3"] = { ["Bearer token-3"] = true },
     }, tokens)
+  end)
+
+  once("may have threads with small stacks", function()
+    local front <close> = tls.start(api)
+    api:script{ { match = { page = 404 }, status = 404, forever = true } }
+    assert.equal("20\tnot_found\n",
+      run("plain/host_small_stack %s %s", front.url, front.ca_file))
+  end)
+
+  once("may keep Lua to itself", function()
+    local checkout = new_directory()
+    shell.copy_checkout(checkout)
+    shell.must("make -s -C %s LINK_LUA=1", checkout)
+    local output = shell.must("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/build/?.so;;'"
+      .. " build/hosts/host_private liblua5.4.so.0 %s", checkout, shell.quote(([[
+        local gradient = require "gradient"
+        local client = gradient.client{ base_url = "%s", token = "test-token" }
+        return tostring(#assert(client.indexing_jobs.list()).jobs)
+      ]]):format(api.url)))
+    assert.equal("20\n", output)
+    shell.must("rm -rf %s", checkout)
   end)
 
   once("may run out of memory at any moment", function()

@@ -22,11 +22,16 @@ compile = $(CC) $(C99) $(WARNINGS) $(CFLAGS_$(1)) -Isrc $(LUA_CFLAGS) $(CURL_CFL
 libraries = $(LUA_LIBS) $(CURL_LIBS) -lm -lpthread -ldl
 
 all: $(addprefix $(OUT)/,asan/host_torture asan/host_close asan/host_fork tsan/host_threads \
-  plain/host_close plain/host_embed slow_names.so)
+  plain/host_close plain/host_embed plain/host_small_stack host_private slow_names.so)
 
 $(OUT)/slow_names.so: spec/hosts/slow_names.c
 	@mkdir -p $(@D)
 	$(CC) $(C99) $(WARNINGS) -fPIC -shared -o $@ $<
+
+# Without Lua.
+$(OUT)/host_private: spec/hosts/host_private.c
+	@mkdir -p $(@D)
+	$(CC) $(C99) $(WARNINGS) -o $@ $< -ldl
 
 # The core's own allocations can be refused.
 $(OUT)/asan/host_torture $(OUT)/gcov/host_torture: LDFLAGS := -Wl,--wrap=realloc,--wrap=free

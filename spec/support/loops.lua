@@ -115,6 +115,7 @@ function makers.prosody()
   package.path = table.concat({ path, folder .. "?.lua", more }, ";")
   package.cpath = table.concat({ cpath, folder .. "?.so", more_c }, ";")
   local ok, loop = pcall(function()
+    pcall(require, "loader") -- since Prosody 13, for the names that its modules call one another
     local async, server = require "util.async", require "net.server_epoll"
     package.loaded["net.server"] = server -- which only Prosody itself may load
     local timer = require "util.timer"

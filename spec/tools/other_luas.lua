@@ -1,6 +1,6 @@
 --- The core and the specs with every Lua from 5.4 on of which Debian has the sources, in any of its
---- suites (make other-luas). They are compiled here, and nothing is installed. What cannot be had
---- is said, and no failure.
+--- suites (make other-luas); the latest of each once more with Lua's own assertions on. They are
+--- compiled here, and nothing is installed. What cannot be had is said, and no failure.
 
 local shell = require "spec.support.shell"
 
@@ -50,8 +50,8 @@ local function versions_of(apt, package)
 end
 
 -- Unpacks the sources of a package; returns the folder, or nil when they cannot be had.
-local function unpacked(apt, package, version)
-  local target = ("%s/%s-%s"):format(folder, package, version.upstream)
+local function unpacked(apt, package, version, suffix)
+  local target = ("%s/%s-%s%s"):format(folder, package, version.upstream, suffix or "")
   -- what else belongs to a source package may be missing
   shell.run("cd %s && apt-get %s source --download-only %s=%s", folder, apt, package,
     version.debian)
@@ -60,11 +60,16 @@ local function unpacked(apt, package, version)
   return ok and target or nil
 end
 
+-- Lua checks itself, each use of its C functions, and that nobody keeps a pointer into a stack: it
+-- moves at every occasion.
+local assertions = "-DLUAI_ASSERT -DLUA_USE_APICHECK -DHARDSTACKTESTS"
+
 -- The interpreter; and in front of the PATH, so that it is the one that specs start. The API server
 -- stays with the machine's own Lua, which has the modules that it needs.
-local function build_lua(sources)
-  must("cd %s/src && cc -O1 -DLUA_USE_LINUX -o ../lua"
-    .. " $(ls *.c | grep -v -e '^luac.c' -e '^onelua.c' -e '^ltests.c') -Wl,-E -lm -ldl", sources)
+local function build_lua(sources, flags)
+  must("cd %s/src && cc -O1 -DLUA_USE_LINUX %s -o ../lua"
+    .. " $(ls *.c | grep -v -e '^luac.c' -e '^onelua.c' -e '^ltests.c') -Wl,-E -lm -ldl", sources,
+    flags)
   must("mkdir -p %s/bin", sources)
   shell.write(sources .. "/bin/lua5.4", ([[#!/bin/sh
     case "$1" in
@@ -103,13 +108,14 @@ local function run_specs(sources, checkout, runner, cpath)
     sources, quote(path), quote("build/?.so;" .. cpath), runner, table.concat(words, " "))
 end
 
-local function try(apt, package, version)
-  local sources = unpacked(apt, package, version)
+local function try(apt, package, version, with_assertions)
+  local sources = unpacked(apt, package, version, with_assertions and "-assertions")
+  local name = version.upstream .. (with_assertions and " with assertions" or "")
   if not sources then
-    print(("Lua %s: skipped, its sources cannot be had"):format(version.upstream))
+    print(("Lua %s: skipped, its sources cannot be had"):format(name))
     return true
   end
-  build_lua(sources)
+  build_lua(sources, with_assertions and assertions or "")
   local number = package:match("%d+%.%d+")
   local checkout = build_core(sources, number)
   local runner, cpath = "/usr/bin/busted", must("env -i lua5.4 -e 'print(package.cpath)'")
@@ -120,7 +126,7 @@ local function try(apt, package, version)
       .. " | grep -v -e mime -e serial -e unix -e wsocket)")
   end
   local output, ok = run_specs(sources, checkout, runner, cpath:match("[^\n]+"))
-  print(("Lua %s: %s"):format(version.upstream, output:match("%d+ successes / [^\n]*") or ""))
+  print(("Lua %s: %s"):format(name, output:match("%d+ successes / [^\n]*") or ""))
   if not ok then print(output) end
   for line in output:gmatch("[^\n]+: skipped[^\n]+") do print("  " .. line) end
   return ok
@@ -128,9 +134,11 @@ end
 
 local apt, tried, good = new_apt(), 0, true
 for package in ("lua5.4 lua5.5"):gmatch("%S+") do
-  for _, version in ipairs(versions_of(apt, package)) do
+  local versions = versions_of(apt, package)
+  for position, version in ipairs(versions) do
     tried = tried + 1
     good = try(apt, package, version) and good
+    if position == #versions then good = try(apt, package, version, true) and good end
   end
 end
 if tried == 0 then skip "no suite of Debian can be reached" end
