@@ -1,4 +1,4 @@
---- Checks of what a program hands in. A mistake in it raises at the program's own line: `level` is
+--- Checks of what a program passes in. A mistake raises at the program's own line: `level` is
 --- always the one that `error` would need in the function that calls the check.
 
 local check = {}
@@ -10,7 +10,7 @@ local function sorted_names(fields)
   return table.concat(names, ", ")
 end
 
--- What stands for a value in a message. Strings stay out of it: one of them may be the token.
+-- How a message describes a value. It never shows a string: that might be the token.
 local function describe(value)
   local kind = type(value)
   if kind == "number" then return tostring(value) end
@@ -24,7 +24,7 @@ local function decimal(number)
   return (tostring(number):gsub("[^%w.+-]", "."))
 end
 
--- A colon in the place of a dot makes the table itself the first argument.
+-- Called with a colon instead of a dot, a function gets the table itself as its first argument.
 local function check_dot(value, level)
   local metatable = getmetatable(value)
   local name = type(metatable) == "table" and metatable.__name
@@ -33,8 +33,8 @@ local function check_dot(value, level)
   end
 end
 
---- The kinds of value: each is {what it must be, function(value, what) → the value to use; or nil,
---- and what is wrong if that can be said better}.
+--- The kinds of values: each is {what it must be, function(value, what) → the value to use, or nil
+--- and maybe a better message}.
 
 check.integer = { "a whole number from 1", function(value)
   local integer = math.type(value) and math.tointeger(value)

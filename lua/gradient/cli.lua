@@ -91,7 +91,7 @@ local function run(words, output)
   return status or done
 end
 
--- The exit status for what was raised; what is none of the outside world's doing is raised again.
+-- The exit status for an error that was raised. A mistake in the program is raised again.
 local function status_of(problem, output)
   if is_interruption(problem) then
     output:restore(true)
@@ -107,7 +107,8 @@ local function status_of(problem, output)
   return problem.misused and misused or failed
 end
 
---- Runs the command; never raises for what the outside world does.
+--- Runs the command. Whatever the network, the API or the user did wrong becomes a message and an
+--- exit status.
 ---@param words string[]  its arguments
 ---@return integer status  for os.exit
 function cli.main(words)

@@ -1,4 +1,4 @@
---- The error value: what the outside world did, as a table that prints as one sentence.
+--- Error values: what the network or the server did, as tables that print as one sentence.
 
 --- What went wrong, by an error's field `kind`.
 ---@alias gradient.error_kind
@@ -41,7 +41,7 @@ local kind_of_status = {
   [404] = "not_found", [409] = "conflict", [422] = "unprocessable_entity", [429] = "rate_limit",
 }
 
---- The kind of error that an answer with this status is.
+--- The kind of error for an answer with this status.
 ---@param status integer  outside 2xx
 ---@return gradient.error_kind
 function errors.kind(status)
@@ -58,7 +58,7 @@ function error_metatable:__tostring()
   if self.attempts > 1 then details[#details + 1] = ("%d attempts"):format(self.attempts) end
   local text = self.kind .. ": " .. self.message
   if #details > 0 then text = ("%s (%s)"):format(text, table.concat(details, ", ")) end
-  return (text:gsub("%c", " ")) -- of a server that wants to write to somebody's terminal
+  return (text:gsub("%c", " ")) -- a server must not control a terminal
 end
 
 function error_metatable.__concat(left, right)
@@ -72,7 +72,7 @@ function errors.new(fields)
   return setmetatable(fields, error_metatable)
 end
 
---- Is this an error of the outside world, or one that a program has raised?
+--- Is this one of these errors, rather than something that a program has raised?
 ---@param value any
 ---@return boolean
 function errors.is_error(value)

@@ -61,7 +61,7 @@ indexing_jobs.wait_for_completion = poll{
   seen = function(answer) return { job = answer.job } end,
 }
 
--- The statuses that may mean "there is a job under way already"; which of them is not documented.
+-- Any of these statuses may mean "there is a job under way already": the API does not document it.
 local may_be_busy = { [400] = true, [409] = true, [422] = true }
 
 indexing_jobs.start = {
@@ -72,8 +72,8 @@ indexing_jobs.start = {
       response.attached = false
       return answer, response
     end
-    local refusal = response
-    if not may_be_busy[refusal.status] then return nil, refusal end
+    local err = response
+    if not may_be_busy[err.status] then return nil, err end
     local page
     page, response = operations.list_by_knowledge_base(params.knowledge_base_uuid, options)
     for _, job in ipairs(page and page.jobs or {}) do
@@ -82,7 +82,7 @@ indexing_jobs.start = {
         return { job = job }, response
       end
     end
-    return nil, refusal
+    return nil, err
   end,
 }
 

@@ -23,7 +23,7 @@ local outcome_of_status = {
   [status.CANCELLED] = "cancelled",
 }
 
--- Ends that are good ones, though not by their phase alone.
+-- Statuses that say more about a job that succeeded.
 local refines_success = { partial = true, no_changes = true }
 
 local first_real_time = timestamp "0002-01-01T00:00:00Z"
@@ -75,7 +75,7 @@ local function sum(sources, name)
   return math.tointeger(total) or total
 end
 
--- Do these data sources have all that the job has to do? One that is under way may not have counted
+-- Do these data sources cover the whole job? One that is under way may not have counted its files
 -- yet, and those whose turn has not come may be missing.
 local function is_complete(item, sources, name)
   if outcome(item) then return true end

@@ -29,7 +29,7 @@ knowledge_bases.data_sources.list = {
   query = { page = check.integer, per_page = check.integer },
 }
 
--- Databases in these states do not come online any more.
+-- Databases in these states will not come online.
 local is_lost = {
   [enums.database_status.DECOMMISSIONED] = true, [enums.database_status.UNHEALTHY] = true,
 }
@@ -71,7 +71,7 @@ local function ambiguous(name, uuids, attempts)
   }
 end
 
--- All knowledge bases, and the attempts and the response that they took; nil and the error.
+-- All knowledge bases, the number of attempts and the last response; or nil and the error.
 local function all_of(operations, options)
   local all, attempts, latest = {}, 0, nil
   local ok, problem = pcall(function()
@@ -101,7 +101,7 @@ local function find_by_name(operations, name, options)
   return { knowledge_base = found }, response
 end
 
--- A name, of which nobody knows what is in it.
+-- A name may have any characters in it.
 local any_name = { "a non-empty string", function(value)
   return type(value) == "string" and value ~= "" and value or nil
 end }

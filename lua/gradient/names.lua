@@ -22,7 +22,7 @@ local function begins_with(text, beginning)
   return text:sub(1, #beginning) == beginning
 end
 
--- How far a name is from the one that was asked for; nil when it is another one altogether.
+-- How much a name differs from the one that was asked for; nil when they have nothing in common.
 local function remoteness(name, wanted)
   local longer = #name - #wanted
   if begins_with(name, wanted) then return longer / #name end

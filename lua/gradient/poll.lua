@@ -1,4 +1,4 @@
---- Operations that ask again and again until something is so.
+--- Operations that poll: they ask again until what they wait for has happened.
 
 local check = require "gradient.check"
 local core = require "gradient.core"
@@ -17,7 +17,7 @@ local setting_kinds = {
   poll_interval = check.seconds, timeout = check.seconds, on_progress = check.callable,
 }
 
--- The options of one look, which must not last longer than is left.
+-- The options of one request, which must not last longer than the time that is left.
 local function look_options(options, deadline)
   local copy = {}
   for name, value in pairs(options) do copy[name] = value end
@@ -28,7 +28,7 @@ local function look_options(options, deadline)
   return copy
 end
 
--- An error that tells what was seen last.
+-- An error, with what was seen last.
 local function failure(plan, answer, fields)
   for name, value in pairs(answer and plan.seen(answer) or {}) do fields[name] = value end
   return nil, errors.new(fields)
@@ -69,11 +69,11 @@ end
 --- Declares an operation (see resource.lua) that calls the resource's `retrieve` until `judge`
 --- decides. The plan:
 ---   subject    what it is about, with %s for the uuid
----   judge      function(answer) → true once it is so; false and why when it never will be
+---   judge      function(answer) → true when it has happened; false and why when it never will
 ---   kind       of the error in that case
----   unready    what is said of the subject when the time is over
+---   unready    what a time-out says of the subject
 ---   progress   function(answer) → what on_progress is called with
----   seen       function(answer) → fields that an error gets
+---   seen       function(answer) → fields for an error
 ---@param plan table
 return function(plan)
   return {

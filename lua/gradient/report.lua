@@ -1,16 +1,16 @@
---- The report of an indexing job, which another host has, at a URL that is a secret by itself:
---- whoever knows it may read the report.
+--- The report of an indexing job. Another host serves it, and its URL is a secret: whoever has the
+--- URL can read the report.
 
 local core = require "gradient.core"
 local resource = require "gradient.resource"
 
 local report = {}
 
--- Shorter values of a query are no secrets, and would be found where they are not meant.
+-- Shorter values are no secrets, and the same characters may stand elsewhere by chance.
 local shortest_secret = 8
 
--- Takes queries and passwords of URLs out of a text. Everything secret of a signed URL is in its
--- query. JSON may write the rest of a URL in several ways.
+-- Masks the queries and passwords of URLs in a text. All that is secret in a signed URL is in its
+-- query. JSON has several ways to write the rest of a URL.
 local function mask_urls(text)
   return (text:gsub("%?[^%s\"'<>]+", "?***"):gsub("//[^/%s@]+@", "//***@"))
 end
@@ -30,24 +30,24 @@ local function secrets_of(url)
   return secrets
 end
 
--- A function that takes the secrets out of what is told: a string, a table of them, or nil.
+-- A function that masks the secrets in a string or in a table of strings; nil stays nil.
 local function redactor(secrets)
-  local function redact(told)
-    if type(told) == "table" then
+  local function redact(value)
+    if type(value) == "table" then
       local safe = {}
-      for name, value in pairs(told) do safe[name] = redact(value) end
+      for name, member in pairs(value) do safe[name] = redact(member) end
       return safe
-    elseif told == nil then
+    elseif value == nil then
       return nil
     end
-    told = mask_urls(told)
-    for _, pattern in ipairs(secrets) do told = told:gsub(pattern, "***") end
-    return told
+    local text = mask_urls(value)
+    for _, pattern in ipairs(secrets) do text = text:gsub(pattern, "***") end
+    return text
   end
   return redact
 end
 
---- Takes the queries of URLs out of what an error tells.
+--- Masks the queries of URLs in an error.
 report.redact = redactor{}
 
 --- `run` of an operation (see resource.lua): the signed URL, then what is there.

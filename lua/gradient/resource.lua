@@ -2,8 +2,8 @@
 ---
 --- An operation declares:
 ---   method, path    with {name} where an id goes
----   query, body     parameters by name, with what each must be (see check.lua); one of the body
----                   that has the name of an id is that id
+---   query, body     parameters by name, with what each must be (see check.lua); a parameter of
+---                   the body with the name of an id gets that id
 ---   required        names of parameters that must be there
 ---   filter          further parameters of `each`
 ---   member, opener  what the answer promises under that name: an object ("{"), a string ('"'), or
@@ -12,7 +12,7 @@
 ---   absent          kind and message of the error when the promised value is missing
 ---   caution         what to add to an error when the answer to a request that was carried out
 ---                   cannot be read
----   redact          takes secrets out of what errors tell
+---   redact          masks secrets in errors
 ---
 --- A program calls it with the ids in their order, then a table of parameters if it has any, then
 --- options. An operation named `list` that has pages also becomes `each` and `pages`.
@@ -162,7 +162,7 @@ local function arguments(signature, kinds, level, ...)
   return ids, params, options
 end
 
--- Makes the call, which somebody still has to drive; nil and an error when it must not be made.
+-- Makes the call, which still has to be driven; nil and an error when it must not be made.
 local function new_call(client, operation, ids, params, options, pace)
   local body = operation.body and encode(chosen(operation.body, params, ids))
   local identity = operation.identity

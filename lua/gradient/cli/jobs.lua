@@ -22,19 +22,19 @@ function jobs.style(job)
   return style_of_state[jobs.state(job)]
 end
 
---- Seconds from one moment to another (default: now), as clocks that differ may have it.
+--- Seconds from one moment to another (default: now); never negative, though clocks differ.
 function jobs.seconds_between(from, to)
   from = rules.time(from)
   return from and math.max(0, (rules.time(to) or os.time()) - from)
 end
 
--- "3/8"; a total that nobody knows yet is "?".
+-- "3/8"; a total that is not known yet is "?".
 local function sources(job)
   local done, total = job.completed_datasources, job.total_datasources
   return ("%s/%s"):format(format.count(done), total == nil and "?" or format.count(total))
 end
 
--- "12/40 files"; a total that nobody knows yet is "?".
+-- "12/40 files"; a total that is not known yet is "?".
 local function done_of(done, total, unit)
   local number = unit == "bytes" and format.bytes or format.count
   return ("%s/%s %s"):format(number(done), total and number(total) or "?", unit)
@@ -59,8 +59,8 @@ function jobs.files(job)
   return text or "-"
 end
 
---- What is done of the whole, 0 to 1; nil as long as nobody knows the whole. Files that a job skips
---- are not missing when it has succeeded.
+--- The part that is done, 0 to 1; nil while the whole is not known. A job that has succeeded is
+--- done, though it may have skipped files.
 function jobs.share(job)
   local outcome, progress = rules.outcome(job), rules.progress(job)
   if outcome == "succeeded" or outcome == "no_changes" then return 1 end

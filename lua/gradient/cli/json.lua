@@ -14,8 +14,8 @@ local function string(value)
   return (cjson.encode(value):gsub("\\/", "/"):gsub("\xC2([\x80-\x9F])", escape_control))
 end
 
--- The shortest text that is read as the same number. Beyond all floats is only what was beyond them
--- when it was read.
+-- The shortest text that reads back as the same number. A number that was too large for a float has
+-- become infinity: 1e999 reads back as that.
 local function number(value)
   if math.type(value) == "integer" then return ("%d"):format(value) end
   if value == math.huge then return "1e999" end
@@ -44,8 +44,8 @@ local function object(value)
   return "{" .. table.concat(members, ",") .. "}"
 end
 
---- JSON of a value as the core decodes it, without line breaks, members sorted by name. An empty
---- table, of which nobody can tell what it was, is an array: those that the API has are arrays.
+--- JSON of a value that the core has decoded, without line breaks, members sorted by name. An empty
+--- table may have been an object or an array; it becomes an array, as all of the API's are.
 ---@return string
 function encode(value)
   local kind = type(value)

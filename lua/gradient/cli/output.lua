@@ -76,7 +76,7 @@ function output_methods:paint(style, text)
   return ("\27[%sm%s\27[0m"):format(styles[style], text)
 end
 
---- Says on standard error how far the work is; without a text, nothing any more.
+--- Shows on standard error how far the work is; without a text, takes that away again.
 ---@param text string?
 function output_methods:tell_progress(text)
   if not self.tells_progress or not (text or self.has_told) then return end
@@ -101,8 +101,8 @@ function output_methods:note(text)
   self:complain(text)
 end
 
---- Whatever was cut short: what was written is out, the line is at its end, and colours are as they
---- were. Never raises.
+--- Cleans up after an interruption: writes out what is buffered, ends the line, and resets colours.
+--- Never raises.
 ---@param is_interrupted boolean  the terminal may have shown ^C
 function output_methods:restore(is_interrupted)
   self:tell_progress(nil)

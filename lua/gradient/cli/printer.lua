@@ -1,7 +1,7 @@
 --- Lists as a table, JSON, JSON lines or CSV, as the command line asks for it.
 ---
---- A printer has `item`, for each item of a list, and `finish`. It prints nothing before these, so
---- that of a list that cannot be had nothing is seen.
+--- A printer has `item`, for each item of a list, and `finish`. It prints nothing before these: a
+--- list that cannot be fetched leaves no header behind.
 
 local core = require "gradient.core"
 local csv = require "gradient.cli.csv"

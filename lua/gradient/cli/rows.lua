@@ -27,7 +27,7 @@ local function need(column, items, has_header)
   return needed
 end
 
--- Where the column is that can be left out first; nil if none can.
+-- The position of the column to leave out first; nil if none can be.
 local function most_dispensable(columns)
   local found
   for position, column in ipairs(columns) do
@@ -37,7 +37,7 @@ local function most_dispensable(columns)
   return found
 end
 
--- The columns that fit into so many, and the width of each; and what is left beside them.
+-- The columns that fit, the width of each, and the room that is left beside them.
 local function fit(columns, items, available, has_header)
   local kept, needs, leasts, sum = {}, {}, {}, -gap
   for position, column in ipairs(columns) do

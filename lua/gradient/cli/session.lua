@@ -18,7 +18,7 @@ local session_metatable = { __index = session_methods }
 local failed = 1 -- exit status
 local tick = 1 -- second
 
--- The errors that are about one thing; with others, there is no use in asking for the next.
+-- Errors about one thing. After any other, asking for the next is of no use.
 local is_about_one = {
   bad_request = true, not_found = true, conflict = true, unprocessable_entity = true,
 }

@@ -1,4 +1,4 @@
---- A view of jobs: drawn in place on a terminal, elsewhere a line for each news.
+--- A view of jobs: drawn in place on a terminal, elsewhere a line for each change.
 
 local core = require "gradient.core"
 local format = require "gradient.cli.format"
@@ -141,7 +141,7 @@ end
 
 function plain_methods.tick() end -- only a terminal shows the passing of time
 
--- An outage is told when it begins and when it ends.
+-- An outage is shown when it begins and when it ends.
 function plain_methods:set_outage(outage)
   if outage and not self.outage then
     self.output:note("trying again: " .. outage.reason)

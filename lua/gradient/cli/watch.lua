@@ -74,8 +74,8 @@ local function named(problem, uuid)
   return { kind = problem.kind, about = ("job %s: %s"):format(uuid, complaint.text(problem)) }
 end
 
--- Asks how those are that are not over: all at once where the list's first page has them. Returns
--- nil and an error where that fails.
+-- Asks about the jobs that are not over: all at once where the list's first page has them. Returns
+-- nil and an error when that fails.
 local function look(client, entries, options)
   local open, newest = unfinished(entries), {}
   if #open > 1 then
@@ -97,7 +97,7 @@ local function look(client, entries, options)
   return true
 end
 
--- What passes: the network, a server, or a proxy in between that is not well.
+-- Failures that pass: of the network, of a server, or of a proxy in between.
 local passes = {
   connection = true, timeout = true, server = true, rate_limit = true, decode = true,
 }

@@ -63,7 +63,7 @@ end
 
 local width = {}
 
---- Columns that a text without control characters takes; of one that is not UTF-8, a byte a column.
+--- Columns that a text without control characters takes; a byte each if it is not UTF-8.
 ---@param text string
 ---@return integer
 function width.of(text)

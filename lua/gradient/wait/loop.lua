@@ -1,14 +1,14 @@
---- What the adapters share whose event loop calls functions back: a coroutine sleeps until one of
---- its descriptors, or a timer, wakes it. However it goes on (woken, resumed by somebody else,
---- closed), the loop has forgotten by then what it watched for it.
+--- What the adapters for event loops with callbacks share: a coroutine sleeps until one of its
+--- descriptors, or a timer, wakes it. However it goes on (woken, resumed by somebody else, closed),
+--- the loop no longer watches anything for it.
 
 local loop = {}
 
---- What loops and hosts are asked to wait at the most: many cannot count to math.huge. To return
---- early is no mistake.
+--- The longest time that loops and hosts are asked to wait: many cannot count to math.huge, and a
+--- `wait` may return early.
 loop.longest = 24 * 60 * 60
 
--- What an error becomes that a coroutine ended with: the loop's, since nobody else has resumed it.
+-- An error in the coroutine goes to the loop, which has resumed it.
 local function must_resume(thread)
   local ok, problem = coroutine.resume(thread)
   if not ok then error(debug.traceback(thread, tostring(problem)), 0) end
