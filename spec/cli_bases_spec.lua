@@ -115,6 +115,36 @@ describe("gradient-jobs", function()
       assert.matches(job.knowledge_base_uuid, print_of{ "list", "--limit", "1" }, 1, true)
     end)
 
+    it("are shown for data sources: where their data is", function()
+      local base = named "handbook"
+      local sources, source_jobs = {}, {}
+      for position, kind in ipairs{
+        '"spaces_data_source":{"bucket_name":"manuals","item_path":"pdf/"}',
+        '"web_crawler_data_source":{"base_url":"https://docs.example.com/"}',
+        '"file_upload_data_source":{"original_file_name":"catalogue.csv"}',
+        '"aws_data_source":{"bucket_name":"exports"}', '"dropbox_data_source":{"folder":"/x"}',
+        '"google_drive_data_source":{"folder_id":"0B7x"}', '"bucket_name":"old"', '"other":{}',
+      } do
+        sources[position] = ('{"uuid":"s%d",%s}'):format(position, kind)
+        source_jobs[position] = ('{"data_source_uuid":"s%d","error_msg":"e%d"}'):format(position,
+          position)
+      end
+      local job = ('{"job":{"uuid":"j","knowledge_base_uuid":"%s","data_source_jobs":[%s]}}')
+        :format(base.uuid, table.concat(source_jobs, ","))
+      server:script{
+        { match = { path = "/v2/gen-ai/indexing_jobs/j" }, status = 200, body = job },
+        { match = { path = "/v2/gen-ai/knowledge_bases/" .. base.uuid .. "/data_sources" },
+          status = 200,
+          body = '{"knowledge_base_data_sources":[' .. table.concat(sources, ",") .. "]}" },
+      }
+      local output = print_of{ "get", "j" }
+      for position, place in ipairs{ "manuals/pdf/", "https://docs.example.com/", "catalogue.csv",
+        "exports", "/x", "0B7x", "old", "s8" } do
+        assert.matches(("\n%s +.* s%d\n"):format(place:gsub("%p", "%%%0"), position), output)
+        assert.matches(("\n%s  e%d\n"):format(place:gsub("%p", "%%%0"), position), output)
+      end
+    end)
+
     it("are taken for knowledge bases", function()
       local base = named "handbook"
       local by_name = print_of{ "list", "--kb", "handbook", "--columns", "job" }

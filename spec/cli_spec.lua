@@ -371,7 +371,7 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
     for position, source in ipairs(job.data_source_jobs) do
       uuids[position] = source.data_source_uuid
     end
-    local lines = lines_of(print_of{ "sources", job.uuid })
+    local lines = lines_of(print_of{ "sources", job.uuid, "--no-names" })
     assert.matches("^DATA SOURCE +STATE +FILES +INDEXED +SKIPPED +REMOVED +FAILED +SIZE$", lines[1])
     assert.same(uuids, { table.unpack(uuids_of(table.concat(lines, "\n") .. "\n"), 1, #uuids) })
     local listed = core.decode(print_of{ "sources", job.uuid, "--json" })

@@ -127,7 +127,7 @@ local function print_job(job, session)
   print_page(page_of(job, session.names), output)
   if #list == 0 then return end
   output:line ""
-  sources.print(list, output)
+  sources.print(list, session.names:places_of(job.knowledge_base_uuid), output)
 end
 
 function get.run(session)

@@ -1,4 +1,4 @@
---- The names of knowledge bases.
+--- The names of knowledge bases, and where the data of their data sources is.
 
 local names = {}
 
@@ -13,27 +13,57 @@ local names_metatable = { __index = names_methods }
 ---@param client gradient.client?
 ---@return gradient.cli.names
 function names.new(client)
-  return setmetatable({ client = client }, names_metatable)
+  return setmetatable({ client = client, places = {} }, names_metatable)
 end
 
--- A name is for convenience: without an answer, tables show uuids.
-function names_methods:fetch()
-  self.known = {}
-  if not self.client then return end
+-- uuid → `name_of` what has it, for all of an iterator. A name is for convenience: without an
+-- answer, tables show uuids.
+local function collect(iterate, name_of)
+  local found = {}
   local ok, problem = pcall(function()
-    for base in self.client.knowledge_bases.each({ per_page = per_page }, { max_retries = 0 }) do
-      if base.uuid and base.name ~= "" then self.known[base.uuid] = base.name end
+    for item in iterate() do
+      local name = name_of(item)
+      if item.uuid and name and name ~= "" then found[item.uuid] = name end
     end
   end)
   if not ok and type(problem) ~= "table" then error(problem, 0) end
+  return found
 end
 
 --- The name of the knowledge base, where it is known.
 ---@param uuid string?
 ---@return string?
 function names_methods:of(uuid)
-  if not self.known then self:fetch() end
-  return uuid and self.known[uuid]
+  if not self.client or not uuid then return nil end
+  self.known = self.known or collect(function()
+    return self.client.knowledge_bases.each({ per_page = per_page }, { max_retries = 0 })
+  end, function(base) return base.name end)
+  return self.known[uuid]
+end
+
+-- "bucket/path", a URL, the name of a file or of a folder.
+local function place(source)
+  local function field(kind, name)
+    return type(source[kind]) == "table" and source[kind][name] or nil
+  end
+  local bucket = field("spaces_data_source", "bucket_name")
+  if bucket then return bucket .. "/" .. (field("spaces_data_source", "item_path") or "") end
+  return field("web_crawler_data_source", "base_url")
+    or field("file_upload_data_source", "original_file_name")
+    or field("aws_data_source", "bucket_name") or field("dropbox_data_source", "folder")
+    or field("google_drive_data_source", "folder_id") or source.bucket_name
+end
+
+--- Where the data of the data sources of a knowledge base is: uuid → place, as far as it is known.
+---@param uuid string?  of the knowledge base
+---@return table<string, string>
+function names_methods:places_of(uuid)
+  if not self.client or not uuid then return {} end
+  self.places[uuid] = self.places[uuid] or collect(function()
+    return self.client.knowledge_bases.data_sources.each(uuid, { per_page = per_page },
+      { max_retries = 0 })
+  end, place)
+  return self.places[uuid]
 end
 
 --- The uuid of the knowledge base of this name or uuid; raises an error that names near ones.
