@@ -87,6 +87,10 @@ describe("operations on jobs", function()
       end
     end)
 
+    it("takes nothing but a uuid and options", function()
+      assert(jobs.retrieve(find(true).uuid, {}, 0))
+    end)
+
     it("takes the options of a call", function()
       local job = find(true)
       assert(jobs.retrieve(job.uuid, { headers = { ["x-one"] = "1" }, query = { detail = true } }))
@@ -496,6 +500,14 @@ describe("operations on jobs", function()
         assert.equal(("job_failed: indexing job %s ended with %s"):format(unknown_uuid,
           err.job.phase), tostring(err))
       end
+      for fields, told in pairs{
+        ['"phase":"NEW","status":"INDEX_JOB_STATUS_FAILED"'] = "INDEX_JOB_STATUS_FAILED",
+        ['"phase":"NEW","finished_at":"2025-10-31T01:14:12Z"'] = "an unknown phase",
+      } do
+        answer_with('{"job":{' .. fields .. "}}")
+        local _, err = jobs.wait_for_completion(unknown_uuid)
+        assert.equal(("indexing job %s ended with %s"):format(unknown_uuid, told), err.message)
+      end
       server:reset()
       local _, err = jobs.wait_for_completion(start "failed", { poll_interval = 0.05 })
       assert.equal(gradient.phase.FAILED, err.job.phase)
@@ -569,6 +581,16 @@ describe("operations on jobs", function()
       _, err = jobs.wait_for_completion(unknown_uuid, { poll_interval = 0.001 })
       assert.equal("permission_denied", err.kind)
       assert.equal(gradient.phase.RUNNING, err.job.phase)
+    end)
+
+    it("keeps to total_timeout in every look", function()
+      server:script{ phase "BATCH_JOB_PHASE_RUNNING", { steps = { { hang = true } } } }
+      local started = core.now()
+      local _, err = jobs.wait_for_completion(unknown_uuid, { poll_interval = 0.001 },
+        { total_timeout = 0.1 })
+      assert.equal("timeout", err.kind)
+      assert.equal(gradient.phase.RUNNING, err.job.phase)
+      assert.near(0.1, core.now() - started, 0.08)
     end)
 
     it("takes the options of a call for every look", function()

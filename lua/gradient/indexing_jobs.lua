@@ -55,7 +55,7 @@ indexing_jobs.wait_for_completion = poll{
     local job = answer.job
     local outcome = jobs.outcome(job)
     if not outcome or jobs.is_success(outcome) then return outcome ~= nil end
-    return false, ("ended with %s"):format(job.phase or job.status or "no success")
+    return false, "ended with " .. jobs.ending(job)
   end,
   progress = function(answer) return answer.job end,
   seen = function(answer) return { job = answer.job } end,

@@ -68,6 +68,14 @@ function job.is_success(ended)
   return ended == "succeeded" or refines_success[ended] or false
 end
 
+--- What tells that a job has ended, in the API's words: its phase, or else its status.
+---@param item gradient.job  that is over
+---@return string
+function job.ending(item)
+  local told = outcome_of_phase[item.phase] and item.phase or item.status
+  return type(told) == "string" and told or "an unknown phase"
+end
+
 -- The sum of a count over data sources. As a float on the way: integers would wrap around.
 local function sum(sources, name)
   local total = 0.0

@@ -7,6 +7,8 @@ local json = require("spec.server.json")
 local mix, uuid_of = ids.mix, ids.uuid_of
 local object, plain, encode, time = json.object, json.plain, json.encode, json.time
 
+local format = string.format
+
 local DAY = 86400
 local HISTORY = 3 * 365 * DAY -- all of the past fits into this
 local MAX_SOURCES = 4
@@ -42,12 +44,7 @@ end
 
 --- The uuid of data source i of a knowledge base: that of the base but for its end.
 local function source_uuid(base, i)
-  local uuid = base.sources[i]
-  if not uuid then
-    uuid = ("%s%012x"):format(base.uuid:sub(1, 24), base.seed + i & 0xFFFFFFFFFFFF)
-    base.sources[i] = uuid
-  end
-  return uuid
+  return format("%s%012x", base.uuid:sub(1, 24), base.seed + i & 0xFFFFFFFFFFFF)
 end
 
 -- Where the data of a source is, by its kind: name of the member, and its text.
@@ -81,14 +78,15 @@ local PLACES = {
   end,
 }
 
---- JSON object of data source i. `last_job` is the text of what its latest job says of it.
-local function source_json(base, i, last_job)
+--- JSON object of data source i of a knowledge base that was created at this time. `last_job` is
+-- the text of what its latest job says of it.
+local function source_json(base, created, i, last_job)
   local hash = mix(base.seed + i)
   local place, where = PLACES[1 + hash % #PLACES](base)
   local is_old = place == "spaces_data_source" and hash & 1024 ~= 0 -- has the deprecated fields
   return object(
     "uuid", plain(source_uuid(base, i)),
-    "created_at", time(base.created + i), "updated_at", time(base.created + i),
+    "created_at", time(created + i), "updated_at", time(created + i),
     "chunking_algorithm", '"CHUNKING_ALGORITHM_SECTION_BASED"',
     "chunking_options", hash & 2048 ~= 0 and '{"max_chunk_size":750}' or nil,
     place, where,
@@ -98,13 +96,14 @@ local function source_json(base, i, last_job)
   )
 end
 
---- JSON object of a knowledge base. `last_job` is the text of its latest job.
-local function base_json(base, last_job, updated)
+--- JSON object of a knowledge base that was created at this time. `last_job` is the text of its
+-- latest job.
+local function base_json(base, created, last_job, updated)
   local seed = base.seed
   return object(
     "uuid", plain(base.uuid), "name", encode(name_of(base)),
-    "created_at", time(base.created), "updated_at", time(updated or base.created),
-    "added_to_agent_at", seed & 16 ~= 0 and time(base.created + DAY) or nil,
+    "created_at", time(created), "updated_at", time(updated or created),
+    "added_to_agent_at", seed & 16 ~= 0 and time(created + DAY) or nil,
     "region", plain(REGIONS[1 + (seed >> 20) % #REGIONS]),
     "embedding_model_uuid", plain(other_uuid(1)), "project_id", plain(other_uuid(2)),
     "database_id", plain(other_uuid(seed >> 3)), "user_id", '"18446744"',
@@ -131,9 +130,7 @@ function bases_methods:get(index)
       index = index,
       uuid = uuid_of("knowledge_base", index),
       seed = seed,
-      created = self.epoch - HISTORY - index * 3600,
       source_count = 1 + (seed >> 7) % MAX_SOURCES,
-      sources = {},
     }
     self.cached = self.cached + 1
     if self.cached > CACHED then
@@ -142,6 +139,11 @@ function bases_methods:get(index)
     self.cache[index] = base
   end
   return base
+end
+
+--- When it was created: before all jobs, unless it was added.
+function bases_methods:created(base)
+  return base.created or self.epoch - HISTORY - base.index * 3600
 end
 
 --- The knowledge base with this uuid, or nil.

@@ -81,7 +81,6 @@ end
 --- Takes the job at a place of the order away.
 function store_methods:remove(place)
   self.records[table.remove(self.order, place)] = nil
-  self.cache, self.cached = {}, 0
 end
 
 --- The numbers of the jobs of a knowledge base, the newest first.
@@ -134,33 +133,33 @@ end
 
 -- What the API does with them ---------------------------------------------------------------------
 
+--- JSON object of a job.
 function store_methods:render(record)
-  if self.fields == "reference" then
-    return jobs.render_reference(record, self.clock())
+  local render = self.fields == "reference" and jobs.render_reference or jobs.render
+  return render(record, self.clock())
+end
+
+--- The same for the job of this number. What will never change is kept.
+function store_methods:text(number)
+  local text = self.texts[number]
+  if not text then
+    text = self:render(self:record(number))
+    if number <= self.settled then
+      self.text_count = self.text_count + 1
+      if self.text_count > CACHED_JOBS then
+        self.texts, self.text_count = {}, 1
+      end
+      self.texts[number] = text
+    end
   end
-  return jobs.render(record, self.clock())
+  return text
 end
 
 --- A list of the JSON objects of `count` jobs, newest first, after the `offset` newest ones.
 function store_methods:list(offset, count)
-  local order, now = self.order, self.clock()
-  local first = #order - offset
-  local last = max(1, first - count + 1)
-  local key = first << 10 | first - last + 1
-  if first >= last and self.cache[key] then
-    return self.cache[key]
-  end
-  local render = self.fields == "reference" and jobs.render_reference or jobs.render
-  local page = {}
-  for place = first, last, -1 do
-    page[#page + 1] = render(self:record(order[place]), now)
-  end
-  if first >= last and order[first] <= self.settled then -- nothing in it will ever change
-    if self.cached + #page > CACHED_JOBS then
-      self.cache, self.cached = {}, 0
-    end
-    self.cache[key] = page
-    self.cached = self.cached + #page
+  local first, page = #self.order - offset, {}
+  for place = first, max(1, first - count + 1), -1 do
+    page[#page + 1] = self:text(self.order[place])
   end
   return page
 end
@@ -169,7 +168,7 @@ end
 function store_methods:list_of(base)
   local page = {}
   for i, number in ipairs(self:numbers_of(base)) do
-    page[i] = self:render(self:record(number))
+    page[i] = self:text(number)
   end
   return page
 end
@@ -219,13 +218,15 @@ end
 --- JSON object of a knowledge base.
 function store_methods:base(base)
   local latest = self:latest_of(base)
-  return bases.json(base, latest and self:render(latest), latest and latest.created)
+  return bases.json(base, self.bases:created(base), latest and self:render(latest),
+    latest and latest.created)
 end
 
 --- JSON object of a data source of a knowledge base, with what its latest job says of it.
 function store_methods:base_source(base, i)
   local latest = self:latest_of(base)
-  return bases.source_json(base, i, latest and not latest.sources and self:sources(latest)[i])
+  return bases.source_json(base, self.bases:created(base), i,
+    latest and not latest.sources and self:sources(latest)[i])
 end
 
 function store_methods:database_status(base)
@@ -250,7 +251,6 @@ function store_methods:decay(n)
   for place = #order, kept + 1, -1 do
     order[place] = nil
   end
-  self.cache, self.cached = {}, 0
 end
 
 local store_metatable = { __index = store_methods }
@@ -278,8 +278,8 @@ local function new(options)
     records = {}, -- number → record, of those that do not follow from their number
     created_of = {}, -- number of a knowledge base → numbers of the jobs that were created later
     schedules = {}, -- uuid of a knowledge base → its schedule
-    cache = {},
-    cached = 0,
+    texts = {}, -- number → JSON object, of some of those that never change
+    text_count = 0,
   }, store_metatable)
   for number = 1, total - active do
     self.order[number] = number
