@@ -248,6 +248,12 @@ torture: build/sanitized/torture_decode
 	@echo "== decoding while allocations fail =="
 	@build/sanitized/torture_decode
 
+# Floats as json.c reads them, against the C library.
+build/fuzz/compare_floats: spec/fuzz/compare_floats.c src/json.c src/json.h Makefile
+	@mkdir -p $(@D)
+	$(CC) $(C99) -O2 $(WARNINGS) -Isrc $(LUA_CFLAGS) -o $@ spec/fuzz/compare_floats.c src/json.c \
+	  $(shell pkg-config --libs lua$(LUA_VERSION)) -lm
+
 # Finds new inputs for SECONDS, from those in spec/fuzz/corpus on.
 SECONDS ?= 60
 

@@ -50,6 +50,18 @@ describe("decode", function()
       accepts(' { "a" : 1 , "b" : [ ] , "c" : { } } ', { a = 1, b = {}, c = {} })
     end)
 
+    it("space of any kind and length between them", function()
+      for length = 0, 40 do
+        for _, kind in ipairs { " ", "\t", "\n", "\r\n", "\n  ", " \t", "         \n" } do
+          local space = kind:rep(length):sub(1, length)
+          accepts(space .. "{" .. space .. '"a"' .. space .. ":" .. space .. "[" .. space .. "1"
+            .. space .. "," .. space .. "{}" .. space .. "]" .. space .. "}" .. space,
+            { a = { 1, {} } })
+          refuses("[1" .. space .. "\v" .. space .. "]", 3 + length, "',' or ']'")
+        end
+      end
+    end)
+
     it("arrays and objects in one another", function()
       accepts("[[],[[]],{},[{}]]", { {}, { {} }, {}, { {} } })
       accepts('{"a":{"b":[{"c":1},{"c":2}]},"d":[true,false,null]}',
@@ -63,6 +75,23 @@ describe("decode", function()
       local long = ("n"):rep(100000)
       accepts('[{"' .. long .. '":1},{"' .. long .. '":2}]', { { [long] = 1 }, { [long] = 2 } })
     end)
+  end)
+
+  it("skips a byte order mark, which counts in offsets", function()
+    local mark = "\xef\xbb\xbf"
+    accepts(mark .. "{}", {})
+    accepts(mark .. " [1]\n", { 1 })
+    accepts(mark .. '{"job":{}}', { job = {} }, false, "job", "{")
+    accepts('"' .. mark .. '"', mark)
+    refuses(mark, 4, "a value")
+    refuses(mark .. "x", 4, "a value")
+    refuses(mark .. '{"a":tru}', 12, "'true'")
+    refuses(mark .. "[]", 4, "an object", false, "job", "{")
+    refuses(mark .. mark .. "{}", 4, "a value")
+    refuses(" " .. mark .. "{}", 2, "a value")
+    refuses("[" .. mark .. "1]", 2, "a value")
+    refuses(mark:sub(1, 2) .. "{}", 1, "a value")
+    refuses(mark:sub(1, 2), 1, "a value")
   end)
 
   describe("refuses", function()
@@ -83,7 +112,6 @@ describe("decode", function()
       refuses("trUe", 3, "'true'")
       refuses("falsy", 5, "'false'")
       refuses("-Infinity", 2, "a digit")
-      refuses("\239\187\191{}", 1, "a value") -- a byte order mark
       refuses("\255\254[\0]\0", 1, "a value") -- UTF-16
       refuses("[1\0]", 3, "',' or ']'")
     end)
@@ -257,6 +285,21 @@ describe("decode", function()
       end
     end)
 
+    it("is put together right, however long it is and wherever its escapes are", function()
+      local escapes = { ["\\n"] = "\n", ["\\u0041"] = "A", ["\\u20ac"] = "€",
+        ["\\ud83d\\ude00"] = "😀", ["é"] = "é", ["\\\\\\t\\/"] = "\\\t/" }
+      local plain = ("abcdefghijklmnopqrstuvwxyz"):rep(50)
+      for length = 0, 1200, 3 do
+        for escape, character in pairs(escapes) do
+          local head, tail = plain:sub(1, length), plain:sub(1, length % 19)
+          accepts('"' .. head .. "\\r" .. tail .. escape .. tail .. '"',
+            head .. "\r" .. tail .. character .. tail)
+        end
+      end
+      accepts('["' .. ("\\n"):rep(300) .. '","' .. ("a\\n"):rep(3000) .. '","\\t"]',
+        { ("\n"):rep(300), ("a\n"):rep(3000), "\t" })
+    end)
+
     it("may have 10 MB", function()
       local long = ("0123456789"):rep(1000000)
       accepts('"' .. long .. '"', long)
@@ -350,6 +393,31 @@ describe("decode", function()
         end
         local short = ("%.3f"):format(math.random(-1000000, 1000000) / 1000)
         accepts(short, tonumber(short))
+      end
+    end)
+
+    it("is the one that the C library has", function()
+      -- FLOATS=100 is all of them: 1,000,000 numbers, and 90,000 in the middle of two or next to it
+      local share = (tonumber(os.getenv "FLOATS") or 2) * 900
+      local pipe = assert(io.popen(("make -s build/fuzz/compare_floats 2>&1"
+        .. " && build/fuzz/compare_floats %d %d 2>&1"):format(share * 100 // 9, share)))
+      local output = pipe:read("a")
+      assert(pipe:close(), output)
+      assert.truthy(output:find("no difference", 1, true), output)
+    end)
+
+    it("is read right, however many digits there are and wherever the point is", function()
+      local digits = "12345678901234567890123456789012345678901"
+      for length = 1, #digits do
+        for point = 1, length - 1 do
+          local text = digits:sub(1, point) .. "." .. digits:sub(point + 1, length)
+          accepts(text, tonumber(text))
+          accepts("-" .. text .. "E-7", tonumber("-" .. text .. "E-7"))
+          accepts("0." .. ("0"):rep(point) .. text:gsub("%.", ""),
+            tonumber("0." .. ("0"):rep(point) .. text:gsub("%.", "")))
+        end
+        refuses(digits:sub(1, length) .. ":", length + 1, "the end of the text")
+        refuses("1." .. digits:sub(1, length) .. "/", length + 3, "the end of the text")
       end
     end)
 
@@ -471,6 +539,19 @@ END
       assert(decode("[" .. (("["):rep(999) .. ("]"):rep(999) .. ","):rep(3) .. "[]]"))
     end)
 
+    it("is the same on every level", function()
+      for depth = 1, 60 do
+        local text, value = "", 1
+        for level = depth, 1, -1 do
+          local name = ("name_%d"):format(level % 7)
+          text = ('{"a":%d,"%s":[%s,%d],"z":null}'):format(level, name,
+            level == depth and "1" or text, level)
+          value = { a = level, [name] = { value, level } }
+        end
+        accepts("[" .. text .. "," .. text .. "]", { value, value })
+      end
+    end)
+
     it("is refused beyond, at the bracket that is too many", function()
       refuses(("["):rep(1001), 1001, "no deeper nesting")
       refuses(("["):rep(100000) .. ("]"):rep(100000), 1001, "no deeper nesting")
@@ -489,6 +570,22 @@ END
         return down(10000)
       end)())
     end)
+  end)
+
+  it("reads arrays and objects of every size, in one another", function()
+    local array, elements = {}, {}
+    for size = 1, 70 do
+      array[size], elements[size] = size, ("%d"):format(size)
+      local text, members = table.concat(elements, ","), {}
+      accepts("[" .. text .. "]", array)
+      accepts("[[" .. text .. "],[],[" .. text .. ',{"a":[' .. text .. "]}],1]",
+        { array, {}, table.move({ { a = array } }, 1, 1, size + 1, { table.unpack(array) }), 1 })
+      for i = 1, size do members[i] = ('"n%d":[%d,{"n%d":%d}]'):format(i, i, i, i) end
+      local object = {}
+      for i = 1, size do object["n" .. i] = { i, { ["n" .. i] = i } } end
+      accepts("[{" .. table.concat(members, ",") .. "},{" .. table.concat(members, ",") .. "}]",
+        { object, object })
+    end
   end)
 
   it("reads arrays of a million elements", function()
@@ -510,7 +607,8 @@ END
       return (collectgarbage("count") - before) * 1024, first, second
     end
     -- a member's value, and the same as a field of a constructor
-    local values = { ["[1,2,3]"] = "n%d={1,2,3},", ['{"a":1}'] = "n%d={a=1},", null = "" }
+    local values = { ["[1,2,3]"] = "n%d={1,2,3},", ['{"a":1}'] = "n%d={a=1},", null = "",
+      ["[1,[2]]"] = "n%d={1,{2}},", ["[1,2,3,4,5,6,7,8,9]"] = "n%d={1,2,3,4,5,6,7,8,9}," }
     local function empty() return {} end
     local function with_nil()
       local fields = {}

@@ -5,7 +5,7 @@
 ** be raised anywhere.
 **
 ** What the RFC leaves open is decided like this:
-** - The text is UTF-8, without a byte order mark; bad UTF-8 is an error.
+** - The text is UTF-8; bad UTF-8 is an error. A byte order mark before it is skipped.
 ** - A surrogate escape without its partner is read as U+FFFD: one odd string hides no page.
 ** - A number without fraction and exponent is an integer if one can hold it ("-0" is 0). Any other
 **   is the nearest float, in every C locale ("-0.0" is -0.0, "1e999" infinity, "1e-999" 0.0).
@@ -17,42 +17,38 @@
 #include "json.h"
 
 #include <float.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
 
-/* how many names of members are remembered: 2 to the power of NAME_BITS, which is 8 at most */
-#define NAME_BITS 6
-#define NAMES     (1 << NAME_BITS)
-
-/* the largest table that is made on a guess: a wrong one must not cost much */
-#define MAX_GUESS 1000
-
-/* the digits of a number that are kept: 767 tell where a double is rounded to, whatever follows */
-#define MAX_DIGITS 800
-
-/* the size of a table: fits both int and unsigned, of which lua_createtable takes one or the other,
-** depending on Lua's version */
-typedef unsigned short table_size;
+#define NAME_BITS   6    /* 2 to the power of this is how many names are remembered; 7 at most */
+#define MAX_WAITING 16   /* elements that wait on the stack, until their table's size is known */
+#define MAX_GUESS   1000 /* members that an object gets room for on a guess, which may be wrong */
+#define NEAR_LEVELS 24   /* what is on the C stack, of which some threads have little: levels, */
+#define NEAR_BYTES  512  /* and bytes of strings that have escapes; more is in a userdata */
+#define STEP        27   /* so many powers of five fit 64 bits */
 
 /* the name of a member as it was met in the text; its string is on the Lua stack meanwhile */
 struct name {
-  const char *text;   /* the bytes after the opening quote; NULL: no name here yet */
-  size_t size;        /* of these, with the closing quote */
+  const char *text;   /* the bytes after the opening quote */
+  ptrdiff_t size;     /* of these, with the closing quote */
+  uint64_t head;      /* the first eight of them, or as many as there are, */
+  uint64_t mask;      /* and which part of a word they are */
   unsigned char next; /* the name that came after this one last time */
 };
 
-/* an array or object that is open; and what the last one at this depth was like */
+/* an array or object that is open */
 struct level {
-  lua_Integer count;   /* of elements, or of members that are not absent */
-  unsigned char *next; /* where the guess for an object's next name stands */
-  table_size elements; /* of the last array at this depth */
-  table_size members;  /* of the last object */
-  unsigned char first; /* the first name of the last object */
-  char closer;         /* the bracket that ends the one that is open */
-  _Bool holds_objects; /* whether all elements must be objects */
+  lua_Integer count;      /* of elements, or of members that are not absent */
+  unsigned short members; /* of the last object at this depth; for an int as well as an unsigned */
+  unsigned char last;     /* the name that was met last; 0: none yet */
+  unsigned char guess;    /* the name that should come next */
+  char closer;            /* the bracket that ends it */
+  _Bool holds_objects;    /* whether all elements must be objects */
 };
 
 struct decoder {
@@ -63,11 +59,15 @@ struct decoder {
   const char *list;     /* the '[' of the array that must hold objects, when it has been met */
   const char *at;       /* after a failure: the offending byte, */
   const char *expected; /* and what should have been there */
-  int first_slot;       /* the stack index of the first name's string */
-  int depth;            /* how many levels are open */
-  int deepest;          /* how many were ever open: up to here they have guesses */
-  struct name names[NAMES];
-  struct level levels[JSON_MAX_DEPTH + 1]; /* from 1; the outermost value is at depth 0 */
+  struct level *level;  /* the innermost one that is open */
+  int depth;            /* how many are open */
+  int first_slot;       /* the stack index of what is kept: two userdata, and names' strings */
+  char *scratch;        /* where strings that have escapes are put together: from here */
+  char *scratch_end;    /* to here */
+  int name_bits;        /* so many are used; few in a short text, which is not worth more room */
+  struct name names[1 + (1 << NAME_BITS)]; /* 0 is none, and stands before an object's first one */
+  struct level near[NEAR_LEVELS];          /* from 1; the outermost value is at depth 0 */
+  char near_bytes[NEAR_BYTES];
 };
 
 /*
@@ -80,70 +80,73 @@ static const char *fail(struct decoder *d, const char *p, const char *expected) 
   return NULL;
 }
 
-static const char *skip_space(const struct decoder *d, const char *p) {
-  while (p < d->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-    p++;
-  return p;
-}
-
 static int is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-/* ---- strings ---- */
+/* ---- eight bytes at a time ---- */
 
 /* a word with the same byte eight times */
 #define EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/*
-** Whether a byte of this word is not plain: a quote, a backslash, a control character or outside
-** ASCII. (x - 1) & ~x has its top bit set where a byte x is 0, and (x - 0x20) & ~x where it is
-** below 0x20; a borrow only ever comes from a lower byte that is not plain itself.
-*/
-static int has_special(uint64_t word) {
-  uint64_t quote = word ^ EIGHT('"');
-  uint64_t backslash = word ^ EIGHT('\\');
-  uint64_t special = ((quote - EIGHT(1)) & ~quote) | ((backslash - EIGHT(1)) & ~backslash) |
-                     ((word - EIGHT(0x20)) & ~word) | word;
-  return (special & EIGHT(0x80)) != 0;
+/* eight bytes as a number, the first one lowest, on every machine: compilers make one load of it */
+static inline uint64_t word_at(const char *p) {
+  const unsigned char *b = (const unsigned char *)p;
+  return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
+         (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 | (uint64_t)b[7] << 56;
 }
 
-/* skips the bytes of a string that stand for themselves */
-static const char *skip_plain(const struct decoder *d, const char *p) {
-  while (d->end - p >= 8) {
-    uint64_t word;
-    memcpy(&word, p, sizeof(word));
-    if (has_special(word))
-      break;
-    p += 8;
+/* the word at p; where less of the text is left, it ends with zeros */
+static inline uint64_t next_word(const struct decoder *d, const char *p) {
+  char bytes[8] = {0};
+  if (d->end - p >= 8)
+    return word_at(p);
+  memcpy(bytes, p, (size_t)(d->end - p));
+  return word_at(bytes);
+}
+
+/* how many bytes are before the first one that has a bit set */
+static inline int count_before(uint64_t bits) {
+  return __builtin_ctzll(bits) / 8;
+}
+
+/*
+** Marks, by their top bits, the bytes that do not stand for themselves in a string. The lowest mark
+** is right; others may be wrong. A byte borrows from its top bit where it is smaller than what is
+** subtracted: x ^ '\\' than 1 where x is a backslash, x ^ 2 than 0x21 where x is a quote or a control
+** character. What is not ASCII has that bit anyway.
+*/
+static inline uint64_t mark_special(uint64_t word) {
+  uint64_t marks = ((word ^ EIGHT('\\')) - EIGHT(1)) | ((word ^ EIGHT(2)) - EIGHT(0x21)) | word;
+  return marks & EIGHT(0x80);
+}
+
+/* whether eight bytes are digits: 3 is their upper half, also when 6 is added to the lower one */
+static inline int are_digits(uint64_t word) {
+  return (word & (word + EIGHT(6)) & EIGHT(0xf0)) == EIGHT(0x30);
+}
+
+static const char *skip_run(const struct decoder *d, const char *p) {
+  while (p < d->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
+    uint64_t run = EIGHT((unsigned char)*p);
+    for (p++; d->end - p >= 8 && word_at(p) == run;)
+      p += 8;
   }
-  while (p < d->end && *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\')
-    p++;
   return p;
 }
 
-/* what may follow a backslash, but 'u'; and the characters that this stands for */
-static const char escapes[8] = {'"', '\\', '/', 'b', 'f', 'n', 'r', 't'};
-static const char escaped_characters[8] = {'"', '\\', '/', '\b', '\f', '\n', '\r', '\t'};
-
-/* the value of a hexadecimal digit, or -1 */
-static int hex_value(int c) {
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  c |= 0x20; /* lower case */
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+static inline const char *skip_space(const struct decoder *d, const char *p) {
+  return p < d->end && (unsigned char)*p <= ' ' ? skip_run(d, p) : p;
 }
 
-/* checks an escape sequence, from after the backslash */
-static const char *check_escape(struct decoder *d, const char *p) {
-  if (p < d->end && memchr(escapes, *p, sizeof(escapes)) != NULL)
-    return p + 1;
-  if (p == d->end || *p != 'u')
-    return fail(d, p, "an escape sequence");
-  p++;
-  for (int i = 0; i < 4; i++, p++) {
-    if (p == d->end || hex_value(*p) < 0)
-      return fail(d, p, "a hexadecimal digit");
+/* ---- strings ---- */
+
+/* skips bytes that stand for themselves, but for the last ones of the text */
+static inline const char *skip_plain(const struct decoder *d, const char *p) {
+  for (; d->end - p >= 8; p += 8) {
+    uint64_t marks = mark_special(word_at(p));
+    if (marks != 0)
+      return p + count_before(marks);
   }
   return p;
 }
@@ -153,122 +156,142 @@ static const char *check_escape(struct decoder *d, const char *p) {
 ** well-formed sequences: The Unicode Standard, 3.9). Only the second byte has a narrower range
 ** after some first bytes: to keep out overlong forms, surrogates and what is beyond U+10FFFF.
 */
-static const char *check_utf8(struct decoder *d, const char *p) {
-  unsigned char lead = (unsigned char)*p;
-  unsigned char low = 0x80, high = 0xbf;
-  int more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+static inline const char *check_utf8(struct decoder *d, const char *p) {
+  uint64_t word = next_word(d, p);
+  unsigned lead = word & 0xff, second = word >> 8 & 0xff;
+  int size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  uint64_t wrong = (word ^ 0x80808000) & 0xc0c0c000 & ((UINT64_C(1) << 8 * size) - 1);
   if (lead < 0xc2 || lead > 0xf4)
     return fail(d, p, "UTF-8");
-  if (lead == 0xe0)
-    low = 0xa0;
-  else if (lead == 0xed)
-    high = 0x9f;
-  else if (lead == 0xf0)
-    low = 0x90;
-  else if (lead == 0xf4)
-    high = 0x8f;
-  for (p++; more > 0; more--, p++) {
-    if (p == d->end || (unsigned char)*p < low || (unsigned char)*p > high)
-      return fail(d, p, "the rest of a UTF-8 sequence");
-    low = 0x80;
-    high = 0xbf;
+  if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+      (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f))
+    wrong |= 0x8000;
+  return wrong == 0 ? p + size : fail(d, p + count_before(wrong), "the rest of a UTF-8 sequence");
+}
+
+/* the same as find_quote, from where a byte is not plain, or near the end of the text */
+static const char *find_quote_slowly(struct decoder *d, const char *p) {
+  for (;;) {
+    if (d->end - p < 8)
+      p += count_before(mark_special(next_word(d, p)));
+    if (p == d->end)
+      return fail(d, p, "a closing quote");
+    if (*p == '"' || *p == '\\')
+      return p;
+    if ((unsigned char)*p < ' ')
+      return fail(d, p, "an escaped control character");
+    while (p != NULL && p < d->end && (unsigned char)*p >= 0x80)
+      p = check_utf8(d, p);
+    if (p == NULL)
+      return NULL;
+    p = skip_plain(d, p);
+  }
+}
+
+/* finds the quote that ends a string, or a backslash before it, from p on */
+static inline const char *find_quote(struct decoder *d, const char *p) {
+  p = skip_plain(d, p);
+  return p < d->end && (*p == '"' || *p == '\\') ? p : find_quote_slowly(d, p);
+}
+
+/* reads the four hexadecimal digits of a \u escape */
+static inline const char *read_hex(struct decoder *d, const char *p, unsigned *code) {
+  *code = 0;
+  for (const char *end = p + 4; p < end; p++) {
+    unsigned c = p < d->end ? (unsigned char)*p : 0;
+    unsigned value = c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+    if (value > 15 || (value < 10 && c > '9'))
+      return fail(d, p, "a hexadecimal digit");
+    *code = *code << 4 | value;
   }
   return p;
 }
 
-/* finds the closing quote of the string whose first byte is at p, and whether there are escapes */
-static const char *find_quote(struct decoder *d, const char *p, int *escaped) {
-  *escaped = 0;
-  for (;;) {
-    p = skip_plain(d, p);
-    if (p == d->end)
-      return fail(d, p, "a closing quote");
-    if (*p == '"')
-      return p;
-    if (*p == '\\') {
-      *escaped = 1;
-      p = check_escape(d, p + 1);
-    } else if ((unsigned char)*p < 0x20)
-      return fail(d, p, "an escaped control character");
-    else if ((unsigned char)*p < 0x80)
-      p++; /* DEL */
-    else
-      p = check_utf8(d, p);
-    if (p == NULL)
-      return NULL;
-  }
-}
-
-/* the number that four hexadecimal digits stand for */
-static unsigned read_hex(const char *p) {
-  unsigned code = 0;
-  for (int i = 0; i < 4; i++)
-    code = code << 4 | (unsigned)hex_value(p[i]);
-  return code;
-}
-
 /*
-** Reads the \u escape whose digits begin at *p, together with the one after it if they are a
-** surrogate pair, and moves *p past it. The partner's bytes have been checked like all others.
+** Reads a \u escape, from its 'u' on, and writes its character as UTF-8. Two are one character where
+** they are a surrogate pair; otherwise the second is read again, for itself.
 */
-static unsigned read_code_point(const char **p, const char *end) {
-  unsigned code = read_hex(*p);
-  *p += 4;
-  if (code < 0xd800 || code > 0xdfff)
-    return code;
-  if (code < 0xdc00 && end - *p >= 6 && (*p)[0] == '\\' && (*p)[1] == 'u') {
-    unsigned low = read_hex(*p + 2);
-    if (low >= 0xdc00 && low <= 0xdfff) {
-      *p += 6;
-      return 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-    }
+static const char *read_unicode(struct decoder *d, const char *p, char **out) {
+  static const unsigned char leads[4] = {0, 0xc0, 0xe0, 0xf0};
+  unsigned code, low;
+  int more; /* bytes after the first */
+  if (p == d->end || *p != 'u')
+    return fail(d, p, "an escape sequence");
+  p = read_hex(d, p + 1, &code);
+  if (p == NULL)
+    return NULL;
+  if (code >= 0xd800 && code < 0xe000) {
+    int is_pair = code < 0xdc00 && d->end - p >= 6 && p[0] == '\\' && p[1] == 'u' &&
+                  read_hex(d, p + 2, &low) != NULL && low >= 0xdc00 && low < 0xe000;
+    code = is_pair ? 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00) : 0xfffd;
+    p += is_pair ? 6 : 0;
   }
-  return 0xfffd; /* a surrogate without its partner */
+  more = (code >= 0x80) + (code >= 0x800) + (code >= 0x10000);
+  for (int i = more; i > 0; i--, code >>= 6)
+    (*out)[i] = (char)(0x80 | (code & 0x3f));
+  **out = (char)(leads[more] | code);
+  *out += more + 1;
+  return p;
 }
 
-/* writes a character as UTF-8, and returns where its bytes end */
-static char *put_utf8(char *out, unsigned code) {
-  int shift = code < 0x80 ? 0 : code < 0x800 ? 6 : code < 0x10000 ? 12 : 18;
-  unsigned lead = shift == 0 ? 0 : shift == 6 ? 0xc0 : shift == 12 ? 0xe0 : 0xf0;
-  *out++ = (char)(lead | code >> shift);
-  for (shift -= 6; shift >= 0; shift -= 6)
-    *out++ = (char)(0x80 | (code >> shift & 0x3f));
+/* makes room for so many bytes at 'out', where what is in the scratch ends; returns that place */
+static inline char *make_room(struct decoder *d, char *out, size_t more) {
+  if ((size_t)(d->scratch_end - out) < more) {
+    size_t length = (size_t)(out - d->scratch), size = 2 * (length + more);
+    char *larger = lua_newuserdatauv(d->L, size, 0);
+    lua_replace(d->L, d->first_slot + 1);
+    memcpy(larger, d->scratch, length);
+    d->scratch = larger;
+    d->scratch_end = larger + size;
+    out = larger + length;
+  }
   return out;
 }
 
-/*
-** Pushes a string that has escapes, which were checked. No escape is shorter than what it stands
-** for, so the text's own length is room enough.
-*/
-static void push_escaped(lua_State *L, const char *p, const char *end) {
-  luaL_Buffer buffer;
-  char *out = luaL_buffinitsize(L, &buffer, (size_t)(end - p));
-  const char *start = out;
-  while (p < end) {
-    if (*p != '\\') {
-      *out++ = *p++;
-    } else if (p[1] == 'u') {
-      p += 2;
-      out = put_utf8(out, read_code_point(&p, end));
-    } else {
-      const char *escape = memchr(escapes, p[1], sizeof(escapes));
-      *out++ = escaped_characters[escape - escapes];
-      p += 2;
-    }
+/* reads a string that has its first backslash at p: checks the rest and replaces escapes in one go */
+static const char *read_escaped(struct decoder *d, const char *start, const char *p) {
+  static const char characters[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                       ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
+  char *out = d->scratch;
+  for (;;) {
+    size_t length = (size_t)(p - start);
+    out = make_room(d, out, length + 8); /* with room for a character */
+    if (length < 8 && d->end - start >= 8)
+      memcpy(out, start, 8); /* without a call */
+    else
+      memcpy(out, start, length);
+    out += length;
+    if (*p == '"')
+      break;
+    do {
+      char character = '\0';
+      if (++p < d->end)
+        character = characters[(unsigned char)*p];
+      out = make_room(d, out, 4);
+      if (character != '\0') {
+        *out++ = character;
+        p++;
+      } else {
+        p = read_unicode(d, p, &out);
+        if (p == NULL)
+          return NULL;
+      }
+    } while (p < d->end && *p == '\\');
+    start = p;
+    p = find_quote(d, p);
+    if (p == NULL)
+      return NULL;
   }
-  luaL_pushresultsize(&buffer, (size_t)(out - start));
+  lua_pushlstring(d->L, d->scratch, (size_t)(out - d->scratch));
+  return p + 1;
 }
 
 /* reads a string value, from after its opening quote */
-static const char *read_string(struct decoder *d, const char *p) {
-  int escaped;
-  const char *quote = find_quote(d, p, &escaped);
-  if (quote == NULL)
-    return NULL;
-  if (escaped)
-    push_escaped(d->L, p, quote);
-  else
-    lua_pushlstring(d->L, p, (size_t)(quote - p));
+static inline const char *read_string(struct decoder *d, const char *p) {
+  const char *quote = find_quote(d, p);
+  if (quote == NULL || *quote == '\\')
+    return quote == NULL ? NULL : read_escaped(d, p, quote);
+  lua_pushlstring(d->L, p, (size_t)(quote - p));
   return quote + 1;
 }
 
@@ -276,153 +299,161 @@ static const char *read_string(struct decoder *d, const char *p) {
 
 /* a decimal number: its digits as a whole number, times 10^exponent */
 struct decimal {
-  char digits[MAX_DIGITS]; /* without leading zeros */
-  int count;
-  int negative;
+  uint64_t digits; /* the first ones, without leading zeros: as many as fit, whichever they are */
+  int64_t others;  /* how many there are besides, */
+  _Bool is_cut;    /* and whether these are not all zero */
   int64_t exponent;
 };
 
-/*
-** Reads digits, at least one, into the number. Those beyond MAX_DIGITS only matter by not all
-** being zero: then the last digit that is kept must not be, lest a number just above the middle
-** between two doubles looks like the middle.
-*/
-static const char *read_digits(struct decoder *d, const char *p, struct decimal *n, int fraction) {
+/* reads digits, at least one, into the number */
+static inline const char *read_digits(struct decoder *d, const char *p, struct decimal *n) {
+  uint64_t digits = n->digits;
+  const char *others;
   if (p == d->end || !is_digit(*p))
     return fail(d, p, "a digit");
-  for (; p < d->end && is_digit(*p); p++) {
-    if (n->count == MAX_DIGITS) {
-      if (*p != '0')
-        n->digits[MAX_DIGITS - 1] |= 1;
-      if (!fraction)
-        n->exponent++;
-      continue;
-    }
-    if (n->count > 0 || *p != '0')
-      n->digits[n->count++] = *p;
-    if (fraction)
-      n->exponent--;
-  }
+  for (; p < d->end && is_digit(*p) && digits < UINT64_C(1000000000000000000); p++)
+    digits = digits * 10 + (unsigned)(*p - '0');
+  for (others = p; d->end - p >= 8 && are_digits(word_at(p)); p += 8)
+    n->is_cut |= word_at(p) != EIGHT('0');
+  for (; p < d->end && is_digit(*p); p++)
+    n->is_cut |= *p != '0';
+  n->digits = digits;
+  n->others += p - others;
   return p;
 }
 
-/* reads an exponent, from after the 'e'. One that no text is long enough to make up for is cut. */
-static const char *read_exponent(struct decoder *d, const char *p, struct decimal *n) {
-  int64_t exponent = 0;
-  int negative = p < d->end && *p == '-';
-  if (negative || (p < d->end && *p == '+'))
-    p++;
-  if (p == d->end || !is_digit(*p))
-    return fail(d, p, "a digit");
-  for (; p < d->end && is_digit(*p); p++) {
-    if (exponent < INT64_MAX / 100)
-      exponent = exponent * 10 + (*p - '0');
-  }
-  n->exponent += negative ? -exponent : exponent;
-  return p;
+/* the upper half of a product */
+static uint64_t multiply(uint64_t a, uint64_t b) {
+  uint64_t middle = (a >> 32) * (b & UINT32_MAX) + ((a & UINT32_MAX) * (b & UINT32_MAX) >> 32);
+  uint64_t other = (a & UINT32_MAX) * (b >> 32) + (middle & UINT32_MAX);
+  return (a >> 32) * (b >> 32) + (middle >> 32) + (other >> 32);
+}
+
+/* where the top bit of 5^n is: the logarithm, rounded down; checked for all n that are used */
+static int top_bit(int n) {
+  return (n * 152170 + 0x4000000) / 0x10000 - 0x400;
 }
 
 /*
-** Pushes the float nearest to a decimal number. Where digits and power of ten are exact as doubles,
-** one operation, rounded once, gives it. Otherwise Lua converts a numeral without a decimal point,
-** which the C locale cannot touch; cutting the exponent leaves an infinity or a zero what it is.
+** Pushes the nearest float, if 64 bits are enough to tell which one that is; returns whether they
+** were, as for all but one in a hundred or more. The number is its digits times a power of five
+** times a power of two, which is only counted; the power of five is a product of two. All factors
+** are shifted until their top bit is set. A power that does not fit 64 bits, and each product, is
+** too small by less than 1, the result by less than 3, and by what 1 would add to the digits where
+** others were cut off. Unless that reaches from the middle between two floats, or below, to above
+** it, the float is right.
 */
-static void push_float(lua_State *L, const struct decimal *n) {
-  static const double powers_of_10[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                        1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                        1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-  if (FLT_EVAL_METHOD == 0 && n->count <= DBL_DIG && n->exponent >= -22 && n->exponent <= 22) {
-    double number = 0;
-    for (int i = 0; i < n->count; i++)
-      number = number * 10 + (n->digits[i] - '0');
-    if (n->exponent < 0)
-      number /= powers_of_10[-n->exponent];
-    else
-      number *= powers_of_10[n->exponent];
-    lua_pushnumber(L, n->negative ? -number : number);
-  } else {
-    long exponent = n->exponent < -99999 ? -99999 : n->exponent > 99999 ? 99999 : (long)n->exponent;
-    char numeral[MAX_DIGITS + 16];
-    (void)snprintf(numeral, sizeof(numeral), "%s%.*se%ld", n->negative ? "-" : "", n->count,
-                   n->digits, exponent);
-    lua_stringtonumber(L, numeral);
-  }
+static int push_nearest(lua_State *L, const struct decimal *n, int negative) {
+  static const uint64_t powers[STEP] = {
+      0x8000000000000000, 0xa000000000000000, 0xc800000000000000, 0xfa00000000000000,
+      0x9c40000000000000, 0xc350000000000000, 0xf424000000000000, 0x9896800000000000,
+      0xbebc200000000000, 0xee6b280000000000, 0x9502f90000000000, 0xba43b74000000000,
+      0xe8d4a51000000000, 0x9184e72a00000000, 0xb5e620f480000000, 0xe35fa931a0000000,
+      0x8e1bc9bf04000000, 0xb1a2bc2ec5000000, 0xde0b6b3a76400000, 0x8ac7230489e80000,
+      0xad78ebc5ac620000, 0xd8d726b7177a8000, 0x878678326eac9000, 0xa968163f0a57b400,
+      0xd3c21bcecceda100, 0x84595161401484a0, 0xa56fa5b99019a5c8};
+  static const uint64_t steps[] = {
+      /* 5^-351, and each time 5^STEP times as much */
+      0x8049a4ac0c5811ae, 0xcf42894a5dce35ea, 0xa76c582338ed2621, 0x873e4f75e2224e68,
+      0xda7f5bf590966848, 0xb080392cc4349dec, 0x8e938662882af53e, 0xe65829b3046b0afa,
+      0xba121a4650e4ddeb, 0x964e858c91ba2655, 0xf2d56790ab41c2a2, 0xc428d05aa4751e4c,
+      0x9e74d1b791e07e48, 0x8000000000000000, 0xcecb8f27f4200f3a, 0xa70c3c40a64e6c51,
+      0x86f0ac99b4e8dafd, 0xda01ee641a708de9, 0xb01ae745b101e9e4, 0x8e41ade9fbebc27d,
+      0xe5d3ef282a242e81, 0xb9a74a0637ce2ee1, 0x95f83d0a1fb69cd9, 0xf24a01a73cf2dccf,
+      0xc3b8358109e84f07};
+  int64_t power = n->exponent + n->others;
+  if (power < -351 || power > 323)
+    return 0; /* not in the tables, as it is beyond all floats */
+  int index = (int)power + 351, rest = index % STEP, shift = __builtin_clzll(n->digits);
+  uint64_t number = multiply(n->digits << shift, powers[rest]);
+  number = multiply(number, steps[index / STEP]);
+  int exponent = (int)power + top_bit((int)power - rest) + top_bit(rest) + 2 - shift;
+  int drop = 64 - __builtin_clzll(number) - l_floatatt(MANT_DIG);
+  if (drop < 6 || exponent + drop < l_floatatt(MIN_EXP) - l_floatatt(MANT_DIG))
+    return 0; /* too many bits, or so small that a float has fewer of them */
+  uint64_t half = UINT64_C(1) << (drop - 1), dropped = number & (2 * half - 1);
+  if (dropped <= half && dropped + 3 + ((uint64_t)n->is_cut << shift) > half)
+    return 0;
+  number = (number >> drop) + (dropped > half);
+  lua_Number result = l_mathop(ldexp)((lua_Number)number, exponent + drop);
+  lua_pushnumber(L, negative ? -result : result);
+  return 1;
 }
 
-/* reads a number that is not an integer, or too large for one */
-static const char *read_float(struct decoder *d, const char *p) {
-  struct decimal n;
-  n.count = 0;
-  n.exponent = 0;
-  n.negative = *p == '-';
-  p = read_digits(d, p + n.negative, &n, 0);
-  if (p != NULL && p < d->end && *p == '.')
-    p = read_digits(d, p + 1, &n, 1);
-  if (p != NULL && p < d->end && (*p == 'e' || *p == 'E'))
-    p = read_exponent(d, p + 1, &n);
+/* does the same in any case: the C library converts a numeral that no locale's point is in */
+static void push_exact(struct decoder *d, const struct decimal *n, const char *p, const char *end) {
+  uint64_t exponent = (uint64_t)(n->exponent < 0 ? -n->exponent : n->exponent);
+  char *out = make_room(d, d->scratch, (size_t)(end - p) + 32);
+  for (; p < end && *p != 'e' && *p != 'E'; p++) {
+    if (*p != '.')
+      *out++ = *p;
+  }
+  *out++ = 'e';
+  *out++ = n->exponent < 0 ? '-' : '+';
+  out[20] = '\0';
+  for (int i = 19; i >= 0; i--, exponent /= 10)
+    out[i] = (char)('0' + exponent % 10);
+  lua_pushnumber(d->L, lua_str2number(d->scratch, NULL));
+}
+
+/* reads a number: without fraction and exponent, and not too large, it is an integer */
+static const char *read_number(struct decoder *d, const char *start) {
+  struct decimal n = {0};
+  int negative = *start == '-';
+  const char *whole, *p = read_digits(d, start + negative, &n);
+  if (p != NULL && start[negative] == '0')
+    p = start + negative + 1; /* another digit would be one too many */
+  whole = p;
+  if (p != NULL && p < d->end && *p == '.') {
+    p = read_digits(d, p + 1, &n);
+    n.exponent = p == NULL ? 0 : whole + 1 - p;
+  }
+  if (p != NULL && p < d->end && (*p == 'e' || *p == 'E')) {
+    int sign = p + 1 < d->end && (p[1] == '-' || p[1] == '+') ? p[1] : 0;
+    struct decimal e = {0};
+    p = read_digits(d, p + 1 + (sign != 0), &e);
+    if (e.others > 0 || e.digits > INT64_MAX / 100)
+      e.digits = INT64_MAX / 100; /* no text is long enough to make up for that */
+    n.exponent += sign == '-' ? -(int64_t)e.digits : (int64_t)e.digits;
+  }
   if (p == NULL)
     return NULL;
-  if (n.count == 0)
-    n.exponent = 0; /* zero, whatever its exponent */
-  push_float(d->L, &n);
-  return p;
-}
-
-/* reads a number: an integer here and now if it is one, which 19 digits in 64 bits tell */
-static const char *read_number(struct decoder *d, const char *start) {
-  const char *p = start;
-  uint64_t number = 0;
-  int negative = *p == '-';
-  const char *digits = p += negative;
-  if (p == d->end || !is_digit(*p))
-    return fail(d, p, "a digit");
-  if (*p == '0')
-    p++;
-  else {
-    for (; p < d->end && is_digit(*p); p++)
-      number = number * 10 + (unsigned)(*p - '0');
-  }
-  if ((p < d->end && (*p == '.' || *p == 'e' || *p == 'E')) || p - digits > 19 ||
-      number > (uint64_t)LUA_MAXINTEGER + (unsigned)negative)
-    return read_float(d, start);
-  lua_pushinteger(d->L, (lua_Integer)(negative ? 0 - number : number));
+  if (p == whole && n.others == 0 && n.digits <= (uint64_t)LUA_MAXINTEGER + (unsigned)negative)
+    lua_pushinteger(d->L, (lua_Integer)(negative ? 0 - n.digits : n.digits));
+  else if (n.digits == 0)
+    lua_pushnumber(d->L, negative ? -l_mathop(0.0) : l_mathop(0.0)); /* whatever its exponent */
+  else if (!push_nearest(d->L, &n, negative))
+    push_exact(d, &n, start, p);
   return p;
 }
 
 /* ---- names of members ---- */
 
-/* where a name is remembered; its bytes are counted with the closing quote */
-static unsigned char place_of(const char *p, size_t size) {
-  uint64_t first = 0, last = 0;
-  if (size >= 8) {
-    memcpy(&first, p, 8);
-    memcpy(&last, p + size - 8, 8);
-  } else {
-    for (size_t i = 0; i < size; i++)
-      first = first << 8 | (unsigned char)p[i];
+/* whether this name, up to its closing quote, is what stands at p; never so near the end */
+static inline int is_name(const struct decoder *d, const struct name *name, const char *p) {
+  if (d->end - p < name->size || d->end - p < 8 || (word_at(p) & name->mask) != name->head)
+    return 0;
+  for (ptrdiff_t at = name->size - 8; at > 0; at -= 8) {
+    if (word_at(p + at) != word_at(name->text + at))
+      return 0;
   }
-  /* multiplicative hashing: the top bits of this product depend on all others (2^64 / phi) */
-  return (unsigned char)((first ^ (last << 1) ^ size) * UINT64_C(0x9e3779b97f4a7c15) >>
-                         (64 - NAME_BITS));
-}
-
-/* whether this name, up to its closing quote, is what stands at p */
-static int is_name(const struct decoder *d, const struct name *name, const char *p) {
-  return name->text != NULL && name->size <= (size_t)(d->end - p) &&
-         memcmp(name->text, p, name->size) == 0;
+  return 1;
 }
 
 /* remembers the name at p, in the place of another one if need be, and returns that place */
-static unsigned char learn_name(struct decoder *d, const char *p, size_t size) {
-  unsigned char place = place_of(p, size);
-  struct name *name = &d->names[place];
+static unsigned char learn_name(struct decoder *d, const char *p, ptrdiff_t size) {
+  uint64_t mask = size < 8 ? (UINT64_C(1) << 8 * size) - 1 : UINT64_MAX;
+  uint64_t head = next_word(d, p) & mask;
+  uint64_t hash = size < 8 ? head : head ^ word_at(p + size - 8) << 1 ^ (uint64_t)size;
+  /* multiplicative hashing: the top bits of this product depend on all others (2^64 / phi) */
+  unsigned place = (unsigned)(hash * UINT64_C(0x9e3779b97f4a7c15) >> (64 - d->name_bits));
+  struct name *name = &d->names[1 + place];
   if (!is_name(d, name, p)) {
-    lua_pushlstring(d->L, p, size - 1);
-    lua_replace(d->L, d->first_slot + place);
-    name->text = p;
-    name->size = size;
+    lua_pushlstring(d->L, p, (size_t)size - 1);
+    lua_replace(d->L, d->first_slot + 2 + (int)place);
+    *name = (struct name){p, size, head, mask, 0};
   }
-  return place;
+  return (unsigned char)(1 + place);
 }
 
 /*
@@ -430,23 +461,24 @@ static unsigned char learn_name(struct decoder *d, const char *p, size_t size) {
 ** in the same order: so the guess is the name that came next last time, and if it holds, comparing
 ** the bytes is all there is to do. (The same for string values was measured: it gains nothing.)
 */
-static const char *read_name(struct decoder *d, const char *p) {
-  struct level *level = &d->levels[d->depth];
-  unsigned char place = *level->next;
-  if (!is_name(d, &d->names[place], p)) {
-    int escaped;
-    const char *quote = find_quote(d, p, &escaped);
-    if (quote == NULL)
-      return NULL;
-    if (escaped) {
-      push_escaped(d->L, p, quote);
-      return quote + 1;
-    }
-    *level->next = place = learn_name(d, p, (size_t)(quote - p) + 1);
+static inline const char *read_name(struct decoder *d, const char *p) {
+  struct level *level = d->level;
+  struct name *name = &d->names[level->guess];
+  if (is_name(d, name, p)) {
+    p += name->size;
+  } else {
+    const char *quote = find_quote(d, p);
+    if (quote == NULL || *quote == '\\')
+      return quote == NULL ? NULL : read_escaped(d, p, quote);
+    level->guess = learn_name(d, p, quote - p + 1);
+    d->names[level->last].next = level->guess;
+    name = &d->names[level->guess];
+    p = quote + 1;
   }
-  level->next = &d->names[place].next;
-  lua_pushvalue(d->L, d->first_slot + place);
-  return p + d->names[place].size;
+  lua_pushvalue(d->L, d->first_slot + 1 + level->guess);
+  level->last = level->guess;
+  level->guess = name->next;
+  return p;
 }
 
 /* ---- arrays and objects ---- */
@@ -468,8 +500,13 @@ static const char *check_shape(struct decoder *d, const char *p) {
   return p;
 }
 
-/* reads the name of a member, and what is between it and the value */
-static const char *begin_member(struct decoder *d, const char *p) {
+/*
+** Reads what is before a value in its container: a member's name and the colon; nothing in an
+** array, but there may have to be an object.
+*/
+static inline const char *begin_item(struct decoder *d, const char *p) {
+  if (d->level->closer == ']')
+    return d->level->holds_objects && (p == d->end || *p != '{') ? fail(d, p, "an object") : p;
   if (p == d->end || *p != '"')
     return fail(d, p, "a member's name");
   p = read_name(d, p + 1);
@@ -482,35 +519,39 @@ static const char *begin_member(struct decoder *d, const char *p) {
   return d->depth == 1 && d->options->member != NULL ? check_shape(d, p) : p;
 }
 
-/* an element has nothing before it; but it may have to be an object */
-static const char *begin_element(struct decoder *d, const char *p) {
-  if (d->levels[d->depth].holds_objects && (p == d->end || *p != '{'))
-    return fail(d, p, "an object");
-  return p;
+/* makes the table of an array of which so many elements, all up to here, are on the stack */
+static void make_array(lua_State *L, int count, int size) {
+  lua_createtable(L, size, 0);
+  lua_insert(L, -1 - count);
+  for (int i = count; i > 0; i--)
+    lua_rawseti(L, -1 - i, i);
 }
 
 /*
 ** Puts the value on the top of the stack into its container, and closes the containers that end
 ** after it. Returns where the next value begins; or, when no container is open, what it was given.
 */
-static const char *end_value(struct decoder *d, const char *p) {
+static inline const char *end_value(struct decoder *d, const char *p) {
   while (d->depth > 0) {
-    struct level *level = &d->levels[d->depth];
+    struct level *level = d->level;
     int is_object = level->closer == '}';
     level->count++;
     if (is_object)
       lua_rawset(d->L, -3);
-    else
+    else if (level->count > MAX_WAITING)
       lua_rawseti(d->L, -2, level->count);
+    else if (level->count == MAX_WAITING)
+      make_array(d->L, MAX_WAITING, 2 * MAX_WAITING);
     p = skip_space(d, p);
-    if (p < d->end && *p == ',') {
-      p = skip_space(d, p + 1);
-      return is_object ? begin_member(d, p) : begin_element(d, p);
-    }
+    if (p < d->end && *p == ',')
+      return begin_item(d, skip_space(d, p + 1));
     if (p == d->end || *p != level->closer)
       return fail(d, p, is_object ? "',' or '}'" : "',' or ']'");
-    *(is_object ? &level->members : &level->elements) =
-        (table_size)(level->count < MAX_GUESS ? level->count : MAX_GUESS);
+    if (is_object)
+      level->members = (unsigned short)(level->count < MAX_GUESS ? level->count : MAX_GUESS);
+    else if (level->count < MAX_WAITING)
+      make_array(d->L, (int)level->count, (int)level->count);
+    d->level--;
     d->depth--;
     p++;
   }
@@ -518,127 +559,109 @@ static const char *end_value(struct decoder *d, const char *p) {
 }
 
 /*
-** Opens one level more. The Lua stack grows when a depth is reached for the first time: by a table
-** and a name for the level, with LUA_MINSTACK left for whatever is done on top of them.
+** Opens one level more. It takes from the Lua stack a table and a name, or the elements that wait
+** for their table, with LUA_MINSTACK left for whatever is done on top of them.
 */
 static struct level *open_level(struct decoder *d) {
-  struct level *level = &d->levels[++d->depth];
-  if (d->depth > d->deepest) {
-    if (!lua_checkstack(d->L, 2 + LUA_MINSTACK))
-      luaL_error(d->L, "not enough memory");
-    d->deepest = d->depth;
-    level->elements = level->members = 1; /* what is not empty has one at least */
-    level->first = 0;
+  if (!lua_checkstack(d->L, MAX_WAITING + LUA_MINSTACK))
+    luaL_error(d->L, "not enough memory");
+  if (d->level == &d->near[NEAR_LEVELS - 1]) {
+    struct level *levels = lua_newuserdatauv(d->L, (JSON_MAX_DEPTH + 1) * sizeof(*levels), 0);
+    lua_replace(d->L, d->first_slot);
+    memset(levels, 0, (JSON_MAX_DEPTH + 1) * sizeof(*levels));
+    memcpy(levels, d->near, sizeof(d->near));
+    d->level = &levels[NEAR_LEVELS - 1];
   }
-  level->count = 0;
-  level->next = &level->first;
-  return level;
+  d->depth++;
+  return ++d->level;
 }
 
-/* begins the array or object at p; its table is as large as the last one at this depth became */
+/* begins the array or object at p; an object's table is as large as the last one became */
 static const char *begin_container(struct decoder *d, const char *p) {
   int is_object = *p == '{';
-  struct level *level;
   if (d->depth == JSON_MAX_DEPTH)
     return fail(d, p, "no deeper nesting");
-  level = open_level(d);
+  struct level *level = open_level(d);
+  level->count = 0;
+  level->last = 0;
+  level->guess = d->names[0].next;
   level->closer = is_object ? '}' : ']';
   level->holds_objects = p == d->list;
   p = skip_space(d, p + 1);
   if (p < d->end && *p == level->closer) {
     lua_createtable(d->L, 0, 0);
+    d->level--;
     d->depth--;
     return end_value(d, p + 1);
   }
-  if (is_object) {
-    if (p == d->end || *p != '"')
-      return fail(d, p, "a member's name or '}'");
+  if (is_object && (p == d->end || *p != '"'))
+    return fail(d, p, "a member's name or '}'");
+  if (is_object)
     lua_createtable(d->L, 0, level->members);
-    return begin_member(d, p);
-  }
-  lua_createtable(d->L, level->elements, 0);
-  return begin_element(d, p);
+  return begin_item(d, p);
 }
 
 /* ---- values ---- */
 
-/* reads the rest of true, false or null */
-static const char *read_literal(struct decoder *d, const char *p, const char *literal,
-                                const char *expected) {
-  for (; *literal != '\0'; p++, literal++) {
-    if (p == d->end || *p != *literal)
-      return fail(d, p, expected);
+/* reads true, false or null, which is given in quotes */
+static const char *read_literal(struct decoder *d, const char *p, const char *literal) {
+  for (const char *c = literal + 1; *c != '\''; p++, c++) {
+    if (p == d->end || *p != *c)
+      return fail(d, p, literal);
   }
   return p;
 }
 
-/* reads null; a member that is to be absent becomes nil, which takes an earlier one away, too */
-static const char *read_null(struct decoder *d, const char *p) {
-  struct level *level = &d->levels[d->depth];
-  p = read_literal(d, p, "null", "'null'");
-  if (d->depth > 0 && level->closer == '}' && !d->options->keep_nulls) {
-    lua_pushnil(d->L);
-    level->count--; /* it takes no room */
-  } else
-    lua_pushlightuserdata(d->L, NULL);
-  return p;
-}
-
-/* reads a value that is neither array nor object */
+/* reads a value that is neither array nor object, and what follows it */
 static const char *read_scalar(struct decoder *d, const char *p) {
   if (*p == '"')
-    return read_string(d, p + 1);
-  if (*p == '-' || is_digit(*p))
-    return read_number(d, p);
-  if (*p == 'n')
-    return read_null(d, p);
-  if (*p != 't' && *p != 'f')
+    p = read_string(d, p + 1);
+  else if (*p == '-' || is_digit(*p))
+    p = read_number(d, p);
+  else if (*p == 'n') {
+    if (d->depth > 0 && d->level->closer == '}' && !d->options->keep_nulls) {
+      lua_pushnil(d->L); /* it takes an earlier member away, too, and takes no room */
+      d->level->count--;
+    } else
+      lua_pushlightuserdata(d->L, NULL);
+    p = read_literal(d, p, "'null'");
+  } else if (*p == 't' || *p == 'f') {
+    lua_pushboolean(d->L, *p == 't');
+    p = read_literal(d, p, *p == 't' ? "'true'" : "'false'");
+  } else
     return fail(d, p, "a value");
-  lua_pushboolean(d->L, *p == 't');
-  return *p == 't' ? read_literal(d, p, "true", "'true'") : read_literal(d, p, "false", "'false'");
+  return p == NULL ? NULL : end_value(d, p);
 }
 
 /* reads the whole text, which is one value with space around it */
 static const char *read_text(struct decoder *d) {
-  const char *p = skip_space(d, d->text);
+  int has_mark = d->end - d->text >= 3 && memcmp(d->text, "\xef\xbb\xbf", 3) == 0;
+  const char *p = skip_space(d, d->text + (has_mark ? 3 : 0));
   if (d->options->member != NULL && (p == d->end || *p != '{'))
     return fail(d, p, "an object");
   do {
     if (p == d->end)
       return fail(d, p, "a value");
-    if (*p == '{' || *p == '[') {
-      p = begin_container(d, p);
-    } else {
-      p = read_scalar(d, p);
-      if (p != NULL)
-        p = end_value(d, p);
-    }
+    p = *p == '{' || *p == '[' ? begin_container(d, p) : read_scalar(d, p);
     if (p == NULL)
       return NULL;
   } while (d->depth > 0);
   p = skip_space(d, p);
-  if (p < d->end)
-    return fail(d, p, "the end of the text");
-  return p;
+  return p == d->end ? p : fail(d, p, "the end of the text");
 }
 
 /* leaves nil, what is wrong, and where; only a byte that can be seen is shown as it is */
 static int push_failure(const struct decoder *d) {
   lua_State *L = d->L;
   lua_Integer offset = (lua_Integer)(d->at - d->text) + 1;
+  unsigned char byte = d->at < d->end ? (unsigned char)*d->at : 0;
+  char found[20] = "the end of the text";
+  if (d->at < d->end)
+    (void)snprintf(found, sizeof(found), byte > ' ' && byte < 0x7f ? "'%c'" : "byte 0x%02X", byte);
   lua_settop(L, d->first_slot - 1);
-  lua_pushnil(L);
-  if (d->at == d->end) {
-    lua_pushliteral(L, "the end of the text");
-  } else if (*d->at > 0x20 && *d->at < 0x7f) {
-    lua_pushfstring(L, "'%c'", *d->at);
-  } else {
-    unsigned char byte = (unsigned char)*d->at;
-    lua_pushfstring(L, "byte 0x%c%c", "0123456789ABCDEF"[byte >> 4], "0123456789ABCDEF"[byte & 15]);
-  }
-  lua_pushfstring(L, "expected %s but found %s at byte %I", d->expected, lua_tostring(L, -1),
+  luaL_pushfail(L);
+  lua_pushfstring(L, "expected %s but found %s at byte %I", d->expected, found,
                   (LUAI_UACINT)offset);
-  lua_remove(L, -2);
   lua_pushinteger(L, offset);
   return 3;
 }
@@ -646,17 +669,24 @@ static int push_failure(const struct decoder *d) {
 int json_decode(lua_State *L, const char *text, size_t length, const struct json_options *options) {
   static const struct json_options defaults = {0, NULL, 0, '{'};
   struct decoder d;
-  if (!lua_checkstack(L, NAMES + LUA_MINSTACK))
+  if (!lua_checkstack(L, 2 + (1 << NAME_BITS) + LUA_MINSTACK))
     luaL_error(L, "not enough memory");
   d.L = L;
   d.text = length > 0 ? text : "";
   d.end = d.text + length;
   d.options = options != NULL ? options : &defaults;
   d.list = NULL;
+  d.level = d.near;
+  d.scratch = d.near_bytes;
+  d.scratch_end = d.near_bytes + NEAR_BYTES;
+  d.name_bits = length < 500 ? 2 : NAME_BITS;
   d.first_slot = lua_gettop(L) + 1;
-  d.depth = d.deepest = 0;
-  memset(d.names, 0, sizeof(d.names));
-  lua_settop(L, d.first_slot + NAMES - 1);
+  d.depth = 0;
+  d.names[0].next = 0;
+  for (int i = 0; i <= 1 << d.name_bits; i++)
+    d.names[i].size = PTRDIFF_MAX; /* no text is so long: none is known */
+  memset(d.near, 0, sizeof(d.near));
+  lua_settop(L, d.first_slot + 1 + (1 << d.name_bits));
   if (read_text(&d) == NULL)
     return push_failure(&d);
   lua_replace(L, d.first_slot);

@@ -55,13 +55,18 @@ static size_t decode(lua_State *L, const char *text, size_t length,
   return offset;
 }
 
-/* decodes a copy in a block of its own size, with so many spaces before it, and one after if any */
+/*
+** decodes a copy in a block of its own size, with so many spaces before it (but after a byte order
+** mark), and one after if any
+*/
 static size_t decode_copy(lua_State *L, const char *text, size_t length, size_t spaces) {
   size_t whole = length + spaces + (spaces > 0);
+  size_t mark = length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
   char *copy = allocate(whole);
   size_t offset;
   memset(copy, ' ', whole);
-  memcpy(copy + spaces, text, length);
+  memcpy(copy, text, mark);
+  memcpy(copy + mark + spaces, text + mark, length - mark);
   offset = decode(L, copy, whole, &no_options);
   free(copy);
   return offset;
