@@ -87,7 +87,7 @@ local function add_global_options(parser)
   parser:flag "--allow-http"
     :description "Send the token over plain http to another machine."
   parser:flag "--no-names"
-    :description "Show knowledge bases by their uuids; saves a request."
+    :description "Show uuids instead of names; saves requests."
   parser:flag "--version":description "Print the version."
     :action(show(function() return "gradient-jobs " .. core.version end))
 end

@@ -111,8 +111,8 @@ end
 function jobs.columns(names)
   return {
     jobs.uuid, jobs.base(names), jobs.state_column,
-    { name = "phase", title = "PHASE", field = "phase", text = phase, is_further = true },
-    { name = "status", title = "STATUS", field = "status", text = status, is_further = true },
+    { name = "phase", title = "PHASE", field = "phase", text = phase, is_wide = true },
+    { name = "status", title = "STATUS", field = "status", text = status, is_wide = true },
     { name = "sources", title = "SOURCES", right = true, dispensable = 2, text = sources,
       key = function(job) return rules.count(job.completed_datasources) end },
     { name = "tokens", title = "TOKENS", field = "tokens", right = true, dispensable = 1,
@@ -121,9 +121,9 @@ function jobs.columns(names)
     { name = "age", title = "AGE", right = true, dispensable = 4, key = age,
       text = function(job) return format.age(age(job)) end,
       widest = function() return "999 d" end },
-    { name = "took", title = "TOOK", right = true, is_further = true, key = took,
+    { name = "took", title = "TOOK", right = true, is_wide = true, key = took,
       text = function(job) return format.clock(took(job)) end },
-    { name = "created", title = "CREATED", field = "created_at", is_further = true,
+    { name = "created", title = "CREATED", field = "created_at", is_wide = true,
       text = text_of "created_at" },
   }
 end
@@ -153,9 +153,5 @@ jobs.fields = {
   "tokens", "total_items_failed", "total_items_indexed", "total_items_skipped", "total_tokens",
   "is_report_available",
 }
-
---- Did it fail? And is it over, but not all of it was indexed?
-function jobs.has_failed(job) return rules.outcome(job) == "failed" end
-function jobs.is_partial(job) return rules.outcome(job) == "partial" end
 
 return jobs

@@ -80,7 +80,7 @@ local function new_progress(session, per_page)
       text = ("%s of %s jobs, about %s left"):format(format.count(seen), format.count(total),
         format.age(math.max(1, (total - seen) * elapsed / seen)))
     end
-    session.output:tell_progress(text)
+    session.output:show_progress(text)
   end
 end
 
@@ -109,7 +109,7 @@ local function list_all(session, chosen, is_filtered)
     if passes(job, parsed) then chosen:take(job) end
     if chosen:is_full() then break end
   end
-  session.output:tell_progress(nil)
+  session.output:show_progress(nil)
   return chosen:finish()
 end
 

@@ -15,7 +15,7 @@ local styles = {
 ---@field is_terminal boolean
 ---@field has_colour boolean
 ---@field redraws boolean  whether lines that were written can be written anew
----@field tells_progress boolean  whether somebody sees on standard error how far it is
+---@field shows_progress boolean  whether somebody sees on standard error how far it is
 local output_methods = {}
 
 local output_metatable = { __index = output_methods }
@@ -33,7 +33,7 @@ local function new()
     stream = io.stdout, ends_line = true,
     is_terminal = is_terminal, redraws = is_terminal and is_smart,
     has_colour = is_terminal and is_smart and not is_set "NO_COLOR",
-    tells_progress = not is_terminal and is_smart and not is_set "GRADIENT_LOG"
+    shows_progress = not is_terminal and is_smart and not is_set "GRADIENT_LOG"
       and core.terminal_size(standard_error) ~= nil,
   }, output_metatable)
 end
@@ -78,19 +78,19 @@ end
 
 --- Shows on standard error how far the work is; without a text, takes that away again.
 ---@param text string?
-function output_methods:tell_progress(text)
-  if not self.tells_progress or not (text or self.has_told) then return end
-  self.has_told = text ~= nil
+function output_methods:show_progress(text)
+  if not self.shows_progress or not (text or self.has_progress) then return end
+  self.has_progress = text ~= nil
   local columns = size_of(core.terminal_size(standard_error) or 0, "COLUMNS", 80)
   text = format.cut(text or "", columns - 1)
-  io.stderr:write("\r", text, (" "):rep((self.told_width or 0) - width.of(text)), "\r")
-  self.told_width = width.of(text)
+  io.stderr:write("\r", text, (" "):rep((self.progress_width or 0) - width.of(text)), "\r")
+  self.progress_width = width.of(text)
 end
 
 --- Says what is wrong.
 ---@param text string
 function output_methods:complain(text)
-  self:tell_progress(nil)
+  self:show_progress(nil)
   io.stderr:write("gradient-jobs: ", format.clean(text), "\n")
 end
 
@@ -105,7 +105,7 @@ end
 --- Never raises.
 ---@param is_interrupted boolean  the terminal may have shown ^C
 function output_methods:restore(is_interrupted)
-  self:tell_progress(nil)
+  self:show_progress(nil)
   if self.is_terminal and not self.ends_line then self.stream:write("\n") end
   if is_interrupted and self.redraws then self.stream:write("\r\27[J") end
   if self.has_colour then self.stream:write("\27[0m") end

@@ -139,7 +139,7 @@ end
 function new.table(output, parts, settings)
   local columns = {}
   for _, column in ipairs(parts.columns) do
-    if not column.is_further then columns[#columns + 1] = column end
+    if not column.is_wide then columns[#columns + 1] = column end
   end
   return table_printer(output, settings.chosen or columns, settings)
 end

@@ -8,7 +8,7 @@
 ---   least        the width that it can do with, if there is no room for all of it
 ---   dispensable  a rank: what does not fit is left out, the lowest rank first
 ---   style        function(item) → see output.lua
----   is_further   true: it is shown only when it is asked for
+---   is_wide      true: only wide tables have it, and those that it is asked for
 
 local format = require "gradient.cli.format"
 local width = require "gradient.cli.width"

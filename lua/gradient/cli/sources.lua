@@ -66,10 +66,10 @@ local function parts_of(places)
     { name = "size", title = "SIZE", field = "total_bytes", right = true, dispensable = 3,
       text = function(source) return format.bytes(source.total_bytes) end },
     { name = "uuid", title = "UUID", field = "data_source_uuid", dispensable = 1,
-      is_further = next(places) == nil, text = function(source)
+      is_wide = next(places) == nil, text = function(source)
       return format.text(source.data_source_uuid)
     end },
-    { name = "error", title = "ERROR", is_further = true, text = error_text },
+    { name = "error", title = "ERROR", is_wide = true, text = error_text },
   } }
 end
 
