@@ -177,7 +177,7 @@ describe("the process of gradient-jobs", function()
     local function completions(...)
       local words = { ... }
       local script = [[
-        source <(lua5.4 lua/gradient-jobs completion bash)
+        source <(%s lua/gradient-jobs completion bash)
         COMP_WORDS=(gradient-jobs %s)
         COMP_CWORD=%d
         _gradient-jobs
@@ -185,7 +185,7 @@ describe("the process of gradient-jobs", function()
       ]]
       return shell.must("LUA_PATH=%s LUA_CPATH=%s bash -c %s", shell.quote(package.path),
         shell.quote(package.cpath),
-        shell.quote(script:format(table.concat(words, " "), #words)))
+        shell.quote(script:format(shell.quote(arg[-1]), table.concat(words, " "), #words)))
     end
     assert.equal("list\n", completions "li")
     assert.equal("--since\n", completions("list", "--si"))
