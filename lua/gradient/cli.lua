@@ -44,7 +44,7 @@ local function new_client(session)
     base_url = parsed.base_url, timeout = parsed.timeout, max_retries = parsed.max_retries,
     ca_file = parsed.ca_file or ca_file_of_environment(), proxy = parsed.proxy,
     allow_http = parsed.allow_http, keep_nulls = format == "json" or format == "jsonl",
-    on_event = session.output.tells_progress and function(event)
+    on_event = session.output.shows_progress and function(event)
       if event.type == "response" and session.on_response then session.on_response(event) end
     end or nil,
     wait = parsed.interval and function(fds, seconds) session:wait(fds, seconds) end or nil,
