@@ -139,15 +139,12 @@ local function job(state, record)
 end
 
 local function list_jobs(state, request)
-  local settings, store = state.settings, state.store
+  local store = state.store
   local status, body = page_of(state, request, "jobs", store:total(), function(...)
     return store:list(...)
   end)
-  if status == 200 and settings.growth > 0 then
-    store:grow(settings.growth)
-  end
-  if status == 200 and settings.decay > 0 then
-    store:decay(settings.decay)
+  if status == 200 then
+    state:change_list()
   end
   return status, body
 end

@@ -23,6 +23,7 @@ local DEFAULTS = {
   latency = 0,
   growth = 0,
   decay = 0,
+  change = false,
   meta = true,
   links = true,
   endless = false,
@@ -32,7 +33,10 @@ local DEFAULTS = {
 
 local SHAPES_DATA = { jobs = true, active = true, knowledge_bases = true, fields = true }
 local TOLD_TO_STORE = { "duration", "outcome", "outcomes" }
-local RATE_FIELDS = { limit = true, window = true, retry_after = true }
+local FIELDS_OF = {
+  rate = { limit = true, window = true, retry_after = true },
+  change = { create = true, remove = true, decay = true, after = true, times = true },
+}
 
 -- From CLOCK_MONOTONIC to Unix time.
 local offset = socket.gettime() - cqueues.monotime()
@@ -50,10 +54,10 @@ local function check_setting(name, value)
     error(("unknown fields '%s'"):format(tostring(value)), 0)
   elseif name == "outcome" and not stores.is_outcome(value) then
     error(("unknown outcome '%s'"):format(value), 0)
-  elseif name == "rate" and value then
+  elseif FIELDS_OF[name] and value then
     for field in pairs(value) do
-      if not RATE_FIELDS[field] then
-        error(("unknown field '%s' in rate"):format(field), 0)
+      if not FIELDS_OF[name][field] then
+        error(("unknown field '%s' in %s"):format(field, name), 0)
       end
     end
   end
@@ -93,11 +97,30 @@ function state_methods:set(values)
   if values.rate ~= nil then
     self.window = nil
   end
+  if values.change ~= nil then
+    self.listed = 0
+  end
   if reshaped or not self.store then
     self:new_store()
   end
   for _, name in ipairs(TOLD_TO_STORE) do
     self.store[name] = self.settings[name]
+  end
+end
+
+--- What happens to the list of jobs after each answer with a page of it.
+function state_methods:change_list()
+  local store, settings, change = self.store, self.settings, self.settings.change
+  store:grow(settings.growth)
+  store:decay(settings.decay)
+  if change then
+    self.listed = self.listed + 1
+    local late = self.listed - (change.after or 1)
+    if late >= 0 and late < (change.times or math.huge) then
+      store:grow(change.create or 0)
+      store:decay(change.decay or 0)
+      store:thin(change.remove or 0)
+    end
   end
 end
 

@@ -243,8 +243,18 @@ function store_methods:grow(n)
   end
 end
 
+--- Takes n jobs away, from all over the list.
+function store_methods:thin(n)
+  for i = 1, min(n, #self.order) do
+    self:remove(1 + (mix(self.newest + #self.order * i) >> 1) % #self.order)
+  end
+end
+
 --- Takes the n oldest jobs away.
 function store_methods:decay(n)
+  if n == 0 then
+    return
+  end
   local order = self.order
   local kept = #order - min(n, #order)
   table.move(order, n + 1, n + kept, 1)

@@ -22,6 +22,9 @@
 --   latency    seconds before each answer (0)
 --   growth     jobs that are created after each answer to a list request (0): shifts the list
 --   decay      oldest jobs that disappear after each answer to a list request (0)
+--   change     {create =, remove =, decay =, after =, times =}: after the answers to list requests,
+--              from number `after` (1) on and so many `times` (always), as many jobs are created,
+--              disappear from all over the list, and of the oldest (false)
 --   meta, links   false leaves them out of lists (true)
 --   endless    "empty" or "repeat": each page claims that another one follows; beyond the end there
 --              are no jobs, or the same ones again (false)
