@@ -78,6 +78,7 @@ build = {
     ["gradient.job"] = "lua/gradient/job.lua",
     ["gradient.knowledge_bases"] = "lua/gradient/knowledge_bases.lua",
     ["gradient.names"] = "lua/gradient/names.lua",
+    ["gradient.pace"] = "lua/gradient/pace.lua",
     ["gradient.paginator"] = "lua/gradient/paginator.lua",
     ["gradient.poll"] = "lua/gradient/poll.lua",
     ["gradient.report"] = "lua/gradient/report.lua",

@@ -3,6 +3,7 @@
 local api = require "spec.support.api"
 local cjson = require "cjson"
 local fixture = require "spec.support.fixture"
+local gradient = require "gradient"
 local misuse = require "spec.support.misuse"
 local socket = require "socket"
 local waiting = require "spec.support.waiting"
@@ -99,11 +100,17 @@ describe("iteration", function()
       assert.equal(5, position)
     end)
 
-    it("needs no arguments", function()
+    it("needs no arguments, and asks for as many a page as the API gives", function()
+      server:set{ jobs = 450 }
       local count = 0
       for _ in jobs.each() do count = count + 1 end
-      assert.equal(60, count)
-      assert.same({ page = "1" }, server:requests()[1].query)
+      for _ in jobs.pages() do count = count + 1 end
+      assert.equal(453, count)
+      for position, request in ipairs(server:requests()) do
+        assert.same({ page = tostring((position - 1) % 3 + 1), per_page = "200" }, request.query)
+      end
+      assert(jobs.list())
+      assert.same({}, server:last_request().query)
     end)
 
     it("yields jobs without a uuid, all of them", function()
@@ -303,18 +310,24 @@ describe("iteration", function()
       assert.same({ 1, 2, 3 }, asked_pages())
     end)
 
-    it("on links alone", function()
+    it("on links alone, but not after a full page", function()
       server:set{ meta = false }
       for _, prefetch in ipairs{ 0, 1, 3 } do
         assert.equal(60, #each_uuids({ per_page = 20 }, { prefetch = prefetch }))
+        assert.equal(60, #each_uuids({ per_page = 25 }, { prefetch = prefetch }))
       end
-      assert.equal(9, server:connections().requests)
+      assert.equal(3 * (4 + 3), server:connections().requests)
     end)
 
-    it("after one page without meta and links", function()
-      server:set{ meta = false, links = false }
-      assert.equal(20, #each_uuids{ per_page = 20 })
-      assert.equal(1, server:connections().requests)
+    it("after a page that is not full, without meta and links", function()
+      server:set{ meta = false, links = false, jobs = 450 }
+      for _, prefetch in ipairs{ 0, 1, 3 } do
+        server:set{ jobs = 450 }
+        assert.equal(450, #each_uuids({}, { prefetch = prefetch }))
+        server:set{ jobs = 60 }
+        assert.equal(60, #each_uuids({ per_page = 20 }, { prefetch = prefetch }))
+      end
+      assert.equal(3 * (3 + 4), server:connections().requests)
     end)
 
     it("on an empty page, whatever that says", function()
@@ -330,9 +343,28 @@ describe("iteration", function()
         server:set{ jobs = 60 }
         assert.equal(60, #each_uuids({ per_page = 20 }, { prefetch = prefetch }))
       end
-      assert.is_true(server:connections().requests < 20)
+      assert.is_true(server:connections().requests <= 3 * 4, server:connections().requests)
       server:set{ meta = false, jobs = 60 }
       assert.equal(60, #each_uuids{ per_page = 20 })
+    end)
+
+    it("on a page again and again", function()
+      server:script{ { forever = true, status = 200, body = cjson.encode{
+        jobs = jobs_named("a", "b"), links = { pages = { next = "/?page=2" } },
+      } } }
+      assert.same({ "a", "b" }, each_uuids{ per_page = 2 })
+      assert.is_true(server:connections().requests < 10, server:connections().requests)
+    end)
+
+    it("with an error on a page again and again that should be one of many", function()
+      server:script{ { forever = true, status = 200, body = cjson.encode{
+        jobs = jobs_named("a", "b"), meta = { page = 1, pages = 50, total = 100 },
+      } } }
+      local ok, err = pcall(each_uuids, { per_page = 2 })
+      assert.is_false(ok)
+      assert.equal("timeout", err.kind)
+      assert.matches("^the walk cannot end", err.message)
+      assert.is_true(server:connections().requests < 10, server:connections().requests)
     end)
 
     it("when the server repeats a page without uuids", function()
@@ -345,21 +377,40 @@ describe("iteration", function()
       assert.is_true(requests < 5000, "no end")
     end)
 
-    it("when the server repeats a page, and counts as if it did not", function()
-      local bodies, names = {}, {}
-      for number = 1, 200 do names[number] = "job " .. number end
-      for page = 1, 100 do
-        bodies[page] = {
-          jobs = jobs_named(table.unpack(names)),
-          meta = { page = page, pages = page + 1, total = 200 * page },
-        }
-      end
-      script_pages(bodies)
-      local ok, err = pcall(each_uuids)
+    it("with an error in a list that grows as fast as it is read", function()
+      server:set{ growth = 20 }
+      local ok, err = pcall(each_uuids, { per_page = 20 })
       assert.is_false(ok)
       assert.equal("timeout", err.kind)
       assert.matches("the list grows as fast as it is read", err.message, 1, true)
-      assert.is_true(server:connections().requests < 100, server:connections().requests)
+      assert.is_true(server:connections().requests < 10, server:connections().requests)
+    end)
+
+    it("when a total contradicts what is seen", function()
+      for name, total in pairs{ smaller = 5, none = 0, negative = -1, larger = 5000 } do
+        script_pages{
+          { jobs = jobs_named("a", "b"), meta = { total = total },
+            links = { pages = { next = "/?page=2" } } },
+          { jobs = jobs_named("c", "d"), meta = { total = total } },
+          { meta = { total = total } },
+        }
+        assert.same({ "a", "b", "c", "d" }, each_uuids{ per_page = 2 }, name)
+        assert.equal(0, server:pending())
+      end
+    end)
+
+    it("on pages that are smaller than asked for", function()
+      for _, words in ipairs{
+        { meta = { total = 5 } }, { meta = { pages = 3 } },
+        { links = { pages = { next = "/?page=3" } } },
+      } do
+        script_pages{
+          { jobs = jobs_named("a", "b"), meta = words.meta, links = words.links },
+          { jobs = jobs_named("c", "d"), meta = words.meta, links = words.links },
+          { jobs = jobs_named("e"), meta = words.meta },
+        }
+        assert.same({ "a", "b", "c", "d", "e" }, each_uuids{ per_page = 3 })
+      end
     end)
 
     it("when pages vanish meanwhile", function()
@@ -512,6 +563,7 @@ describe("iteration", function()
         { jobs = jobs_named("c", "d"), links = { pages = { next = "/?page=2" } } },
         { jobs = jobs_named("c", "d"), links = { pages = { next = "/?page=3" } } },
         { jobs = jobs_named("e", "f") },
+        {},
       }
       assert.same({ "c", "d", "e", "f" }, each_uuids{ per_page = 2 })
     end)
@@ -525,12 +577,176 @@ describe("iteration", function()
     end)
   end)
 
+  describe("of a list that changes between two answers", function()
+    -- Walks; returns what it yields, what is there all the time, and how many requests it takes.
+    local function walk(settings, change, params, options)
+      server:set{ jobs = settings.jobs or 250, active = 0, fields = "reference", change = false }
+      for name, value in pairs(settings) do server:set{ [name] = value } end
+      local lasting = {}
+      for job in jobs.each() do lasting[job.uuid] = true end
+      server:set{ change = change }
+      local before = server:connections().requests
+      local uuids = each_uuids(params, options)
+      local used = server:connections().requests - before
+      server:set{ change = false }
+      local left = {}
+      for job in jobs.each() do left[job.uuid] = lasting[job.uuid] end
+      return uuids, left, used
+    end
+
+    local kinds = {
+      ["one job is created at a time"] = { create = 1 },
+      ["several jobs are created at a time"] = { create = 7, after = 2 },
+      ["one job is deleted at a time"] = { remove = 1 },
+      ["several jobs are deleted at a time"] = { remove = 5 },
+      ["the oldest is deleted each time"] = { decay = 1 },
+      ["a job is replaced each time"] = { create = 1, remove = 1 },
+      ["the list is rotated by one each time"] = { create = 1, decay = 1 },
+      ["the list is rotated by a page once"] = { create = 20, decay = 20, after = 3, times = 1 },
+      ["many are created at once"] = { create = 200, after = 3, times = 1 },
+      ["many are deleted at once"] = { remove = 100, after = 6, times = 1 },
+      ["many of the oldest are deleted at once"] = { decay = 100, after = 6, times = 1 },
+      ["everything happens"] = { create = 3, remove = 2, decay = 1 },
+    }
+    for name, change in pairs(kinds) do
+      it("yields what is there all the time, once, when " .. name, function()
+        for _, prefetch in ipairs{ 0, 1, 2, 8 } do
+          local uuids, left, used = walk({}, change, { per_page = 20 }, { prefetch = prefetch })
+          local seen = assert_distinct(uuids)
+          for uuid in pairs(left) do assert.is_true(seen[uuid], uuid) end
+          assert.is_true(used <= 4 * 13 + 4 * prefetch, used)
+        end
+      end)
+    end
+
+    it("takes one request more after a burst of deletions, none after one of new jobs", function()
+      for _, change in ipairs{
+        { create = 440, after = 30, times = 1 }, { decay = 440, after = 30, times = 1 },
+      } do
+        local uuids, left, used = walk({ jobs = 1200 }, change, { per_page = 20 })
+        local seen = assert_distinct(uuids)
+        for uuid in pairs(left) do assert.is_true(seen[uuid], uuid) end
+        assert.is_true(used <= 64, used)
+      end
+    end)
+
+    it("does not yield what was in front of its first page", function()
+      server:set{ jobs = 100, active = 0 }
+      local first_two = assert(jobs.list{ per_page = 40 }).jobs
+      server:set{ change = { remove = 10, times = 1 } }
+      local seen = assert_distinct(each_uuids({ page = 3, per_page = 20 }, { prefetch = 0 }))
+      for _, job in ipairs(first_two) do assert.is_nil(seen[job.uuid]) end
+    end)
+  end)
+
+  describe("slows down", function()
+    it("at a rate limit that it has hit itself, and ends", function()
+      server:set{ jobs = 200, rate = { limit = 5, window = 0.1, retry_after = "ms" } }
+      local shared = new_client{ max_retries = 2 }
+      local count = 0
+      for _ in shared.indexing_jobs.each({ per_page = 5 }, { prefetch = 16 }) do
+        count = count + 1
+      end
+      assert.equal(200, count)
+    end)
+
+    it("by half for one burst of refusals", function()
+      server:set{ jobs = 400, latency = 0.02 }
+      server:script{
+        { skip = 1, times = 16, status = 429, headers = { ["retry-after-ms"] = "50" } },
+      }
+      local most, under_way = 0, 0
+      local shared = new_client{ max_retries = 2, on_event = function(event)
+        if event.type == "request" then
+          under_way = under_way + 1
+          if server:pending() == 0 then most = math.max(most, under_way) end
+        else
+          under_way = under_way - (event.type == "response" and 1 or 0)
+        end
+      end }
+      local iterate = shared.indexing_jobs.each({ per_page = 5 }, { prefetch = 16 })
+      for _ = 1, 10 do iterate() end
+      assert.is_true(8 <= most and most <= 9, most)
+    end)
+
+    it("but gives up when nothing comes through", function()
+      server:script{ { skip = 3, forever = true, status = 429,
+        headers = { ["retry-after-ms"] = "1" } } }
+      local shared = new_client{ max_retries = 2 }
+      local ok, err = pcall(function()
+        for _ in shared.indexing_jobs.each({ per_page = 5 }, { prefetch = 0 }) do
+          assert.is_true(true)
+        end
+      end)
+      assert.is_false(ok)
+      assert.equal("rate_limit", err.kind)
+      assert.equal(3, err.attempts)
+    end)
+  end)
+
+  describe("filters by", function()
+    local function count_of(params, accepts)
+      local count = 0
+      for job in jobs.each(params) do
+        assert.is_true(accepts(job))
+        count = count + 1
+      end
+      for job in jobs.each() do count = count - (accepts(job) and 1 or 0) end
+      assert.equal(0, count)
+    end
+
+    before_each(function() server:set{ jobs = 250 } end)
+
+    it("phase, status and knowledge base", function()
+      local phase, status = gradient.phase, gradient.status
+      count_of({ phase = phase.SUCCEEDED }, function(job) return job.phase == phase.SUCCEEDED end)
+      count_of({ phase = { phase.FAILED, phase.ERROR }, per_page = 30 }, function(job)
+        return job.phase == phase.FAILED or job.phase == phase.ERROR
+      end)
+      count_of({ phase = phase.SUCCEEDED, status = { status.PARTIAL, "NEW" } }, function(job)
+        return job.phase == phase.SUCCEEDED and job.status == status.PARTIAL
+      end)
+      count_of({ phase = "BATCH_JOB_PHASE_NEW" }, function() return false end)
+      count_of({ phase = {} }, function() return false end)
+    end)
+
+    it("the time of creation, without relying on the order", function()
+      script_pages{ { jobs = {
+        { uuid = "a", created_at = "2026-01-01T00:00:00Z" },
+        { uuid = "b", created_at = "2026-03-01T00:00:00.5Z" },
+        { uuid = "c" }, { uuid = "d", created_at = "0001-01-01T00:00:00Z" },
+        { uuid = "e", created_at = "2026-03-01T02:00:00+02:00" },
+      } } }
+      assert.same({ "b", "e" }, each_uuids{ since = "2026-03-01T00:00:00Z" })
+      local latest = assert(jobs.list{ per_page = 3 }).jobs
+      local since = gradient.timestamp(latest[3].created_at)
+      assert.same(uuids_of(latest), each_uuids{ since = since })
+      assert.same({}, each_uuids{ since = os.time() + 1000.5 })
+    end)
+
+    it("nothing that is no string, or no time", function()
+      local raises = misuse.raises
+      raises(function() jobs.each{ phase = 5 } end,
+        "parameter 'phase' must be a non-empty string or a sequence of them, not 5")
+      raises(function() jobs.each{ status = { "a", 5 } } end,
+        "parameter 'status' must be a sequence of non-empty strings, but element 2 is 5")
+      raises(function() jobs.each{ since = "yesterday" } end, "parameter 'since' is"
+        .. " not an RFC 3339 date-time such as 2023-01-01T00:00:00Z: \"yesterday\"")
+      raises(function() jobs.each{ since = true } end, "parameter 'since' must be"
+        .. " an RFC 3339 date-time or a number of seconds since the epoch, not a boolean")
+      raises(function() jobs.each{ since = 0 / 0 } end, "parameter 'since' must be an RFC 3339"
+        .. " date-time or a number of seconds since the epoch, not " .. tostring(0 / 0))
+      raises(function() jobs.pages{ phase = "a" } end,
+        "unknown parameter 'phase' (expected page, per_page)")
+    end)
+  end)
+
   describe("never follows", function()
     it("a link, and sends the token nowhere else", function()
       local other <close> = api.start{ jobs = 60 }
       for _, links_alone in ipairs{ false, true } do
         server:set{ public_url = other.url, meta = not links_alone }
-        assert.equal(60, #each_uuids{ per_page = 20 })
+        assert.equal(60, #each_uuids{ per_page = 25 })
       end
       assert.equal(6, server:connections().requests)
       assert.equal(0, other:connections().requests)
@@ -672,6 +888,24 @@ describe("iteration", function()
       assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, numbers)
     end)
 
+    it("whose on_event lets the others go on, gives each item to one of them", function()
+      for _, prefetch in ipairs{ 0, 1, 4 } do
+        local uuids, workers = {}, {}
+        local shared = new_client{ wait = coroutine.yield, on_event = function()
+          coroutine.yield({}, 0)
+        end }
+        local following = shared.indexing_jobs.each({ per_page = 5 }, { prefetch = prefetch })
+        for worker = 1, 4 do
+          workers[worker] = function()
+            for job in following do uuids[#uuids + 1] = job.uuid end
+          end
+        end
+        waiting.together(workers)
+        assert_distinct(uuids)
+        assert.equal(60, #uuids)
+      end
+    end)
+
     it("ends for all of them when one ends it", function()
       server:set{ latency = 0.02 }
       local shared = new_client{ wait = coroutine.yield }
@@ -696,6 +930,33 @@ describe("iteration", function()
       assert.equal("gradient.error", getmetatable(err).__name)
       assert.equal(err, select(2, pcall(following))) -- an end would pass for the whole list
       assert.equal(2, server:connections().requests)
+    end)
+
+    it("in on_event loses nothing", function()
+      for _, prefetch in ipairs{ 0, 1, 4 } do
+        for nth = 1, 9 do
+          local events = 0
+          local tripping = new_client{ on_event = function()
+            events = events + 1
+            if events % 10 == nth then error("mine", 0) end
+          end }
+          local following = tripping.indexing_jobs.each({ per_page = 5 }, { prefetch = prefetch })
+          local uuids, raised = {}, 0
+          while true do
+            local ok, job = pcall(following)
+            if ok and not job then break end
+            if ok then
+              uuids[#uuids + 1] = job.uuid
+            else
+              assert.equal("mine", job)
+              raised = raised + 1
+            end
+          end
+          assert_distinct(uuids)
+          assert.equal(60, #uuids)
+          assert.is_true(raised > 0)
+        end
+      end
     end)
 
     it("of a later page waits for the pages before", function()

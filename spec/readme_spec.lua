@@ -382,7 +382,7 @@ describe("README.md", function()
       end,
     },
 
-    ["How pagination ends"] = {
+    ["A list that changes while it is read"] = {
       function(block)
         must_print_jobs(block)
         assert.matches("^authentication\tauthentication: ", run(block.text, "wrong-token").output)

@@ -107,6 +107,11 @@ check.ids = check.sequence("a sequence of non-empty strings", function(item)
   return type(item) == "string" and item ~= "" and item or nil
 end, 0)
 
+check.strings = { "a non-empty string or a sequence of them", function(value, what)
+  if type(value) == "string" then return value ~= "" and value or nil end
+  return check.ids[2](value, what)
+end }
+
 check.callable = { "a function", function(value)
   local metatable = getmetatable(value)
   local callable = type(value) == "function" or type(metatable) == "table" and metatable.__call

@@ -7,12 +7,47 @@ local jobs = require "gradient.job"
 local poll = require "gradient.poll"
 local report = require "gradient.report"
 
+local timestamp = require "gradient.timestamp"
+
 local indexing_jobs = {}
+
+-- Filters of `each`: kinds (see check.lua) that make a value a test of jobs.
+
+-- The field is this string, or one of these.
+local function among(field, kind)
+  return { kind[1], function(value, what)
+    local wanted, complaint = kind[2](value, what)
+    if not wanted then return nil, complaint end
+    local is_wanted = {}
+    for _, text in ipairs(type(wanted) == "table" and wanted or { wanted }) do
+      is_wanted[text] = true
+    end
+    return function(job) return is_wanted[job[field]] == true end
+  end }
+end
+
+local created_since = {
+  "an RFC 3339 date-time or a number of seconds since the epoch",
+  function(value, what)
+    local earliest, complaint = value, nil
+    if type(value) == "string" then earliest, complaint = timestamp(value) end
+    if complaint then return nil, ("%s is %s"):format(what, complaint) end
+    if not math.type(earliest) or earliest ~= earliest then return nil end
+    return function(job)
+      local created = timestamp(job.created_at)
+      return created ~= nil and created >= earliest
+    end
+  end,
+}
 
 indexing_jobs.list = {
   method = "GET", path = "v2/gen-ai/indexing_jobs", member = "jobs", opener = "[",
   query = { page = check.integer, per_page = check.integer },
-  filter = { knowledge_base_uuid = check.id },
+  filter = {
+    knowledge_base_uuid = among("knowledge_base_uuid", check.id),
+    phase = among("phase", check.strings), status = among("status", check.strings),
+    since = created_since,
+  },
 }
 
 indexing_jobs.list_by_knowledge_base = {

@@ -1,56 +1,48 @@
 --- Pages, and the items on them, of any list that is numbered in pages. Knows no endpoint.
+---
+--- `each` promises: an item that is in the list during the whole walk is yielded, once, whatever is
+--- created and deleted meanwhile. This rests on three things: new items come first in the list; the
+--- server tells its total (without one, nobody can notice deletions); and fewer items are created
+--- during one flight of requests than a page holds.
+---
+--- One page after the other: `covered` is how many positions from the front have been read, in the
+--- list as the latest answer had it; what is still to be yielded stands behind them. New items come
+--- in front of that, so only deletions change how many items stand behind it: they get fewer. If
+--- the total changes by d, all of it is therefore behind the first `covered` + d positions of the
+--- new list. `covered` changes by d, and the walk goes on with a page that begins there or before:
+--- further on after new items, further back after deletions. It ends when `covered` is the total.
+---
+--- Several pages at a time are not answered in their order: one may show the list as it was before
+--- its predecessor was answered. That does harm only if an item behind it was deleted in between.
+--- Either the total fell, or as many were created and have pushed the last items of the predecessor
+--- onto a page that was answered later, where they are recognized by their uuid. So an answer that
+--- shows another total, or an item again, is good itself, but all that are under way with it are
+--- thrown away, and fewer travel at a time from then on (see pace.lua).
 
 local errors = require "gradient.errors"
+local pace = require "gradient.pace"
 
 local paginator = {}
 
--- An item that moves to a later page, because others are created meanwhile, is recognized by its
--- uuid. At least this many uuids are remembered, and at most twice as many: the memory of a walk
--- through a million items stays flat.
-local remembered = 4096
+-- So many uuids are remembered at least; at most twice as many and a page, so that memory stays
+-- flat. With a total, it is only after d deletions that items are met again: at most d of them.
+local remembered = 6000
+
+-- How many answers in a row may bring nothing new, and the walk no further.
+local patience = 5
 
 ---@class gradient.iteration
 local iteration_methods = {}
 
 local iteration_metatable = { __name = "gradient.iteration", __index = iteration_methods }
 
--- How fast the requests of one iteration may go: not before `resume_at` (core.now), and not more
--- than `window` at once. A server that says "too many requests" means all of them.
-local function new_pace(prefetch)
-  local pace = { resume_at = -math.huge, window = math.max(prefetch, 1) }
-  function pace.slow_down(resume_at)
-    if resume_at > pace.resume_at then
-      pace.window = math.max(1, pace.window // 2)
-      pace.resume_at = resume_at
-    end
-  end
-  return pace
-end
-
--- Makes the call for a page, at `position` of those under way.
-function iteration_methods:request_page(number, position)
-  local call, problem = self.request(number, self.pace)
-  if not call then self:fail(problem) end
-  call.number = number
-  table.insert(self.calls, position, call)
-end
-
--- Sends requests for further pages, as many as are wished and known to exist.
-function iteration_methods:request_further()
-  local following = self.number + #self.calls + 1
-  while #self.calls < self.prefetch and following <= self.last_page do
-    self:request_page(following, #self.calls + 1)
-    following = following + 1
-  end
-  if #self.calls > 0 then self.client:start(self.calls, self.pace) end
-end
-
 function iteration_methods:cancel()
-  for _, call in ipairs(self.calls) do call:close() end
+  local calls = self.calls
   self.calls = {}
+  for _, call in ipairs(calls) do call:close() end
 end
 
---- Ends what is under way.
+--- The end: nothing more is asked for.
 function iteration_methods:close()
   self.finished = true
   self:cancel()
@@ -63,40 +55,40 @@ function iteration_methods:fail(problem)
   error(problem, 0)
 end
 
--- Waits for the answer to the first call under way and takes it. Several coroutines may share an
--- iteration; each page goes to one of them, and false to the others that have waited for it.
-function iteration_methods:take_page()
-  if #self.calls == 0 then self:request_page(self.number + 1, 1) end
-  local call = self.calls[1]
-  self.client:drive(call, self.calls, self.pace)
-  if self.calls[1] ~= call then return false end
-  local page, response = call:outcome()
-  if not page then self:fail(response) end
-  table.remove(self.calls, 1)
-  if self:is_outdated(page, call) then
-    self:request_page(call.number, 1)
-    return false
+-- Makes calls for the pages from `number` on, until they are so many.
+function iteration_methods:request_pages(count)
+  local next_call = self.calls[1]
+  if next_call and next_call.number ~= self.number then self:cancel() end -- an error took a call
+  while #self.calls < count and self.number + #self.calls <= self.last do
+    local number = self.number + #self.calls
+    local size = self.size < self.full and self.size or self.asked
+    local call, problem = self.request(number, size, self.pace)
+    if not call then self:fail(problem) end
+    call.number, call.answered = number, self.pace.answered
+    self.calls[#self.calls + 1] = call
   end
-  if self:step_back(page, call.number) then return false end
-  return page, response, call
 end
 
---- The next page; nil after the last; false when another coroutine has got it. Raises the error
---- value when it cannot be had.
----@return table|nil|false page, gradient.response? response
-function iteration_methods:next_page()
+--- Gets one page further, or raises the error value. Several coroutines may do so at once: each
+--- page is taken by one of them, and can be yielded before anything else may yield or raise.
+---@return boolean  false at the end
+function iteration_methods:advance()
   if self.problem then error(self.problem, 0) end
-  if self.finished then return nil end
-  local page, response, call = self:take_page()
-  if not page then return false end
-  self.number, self.ended_at = call.number, call.ended_at
-  self.pace.window = math.min(self.pace.window + 1, math.max(self.prefetch, 1))
-  if self:is_last(page) then
-    self:close()
-  else
-    self:request_further()
+  if self.finished then return false end
+  self:request_pages(1)
+  local call = self.calls[1]
+  self.client:drive(call, self.calls, self.pace)
+  if self.calls[1] ~= call then return true end
+  local page, response = call:outcome()
+  if self.calls[1] ~= call then return true end
+  if not page then self:fail(response) end
+  table.remove(self.calls, 1)
+  self:take(page, response, call.number)
+  if not self.finished and self.prefetch > 0 then
+    self:request_pages(self.prefetch)
+    self.client:start(self.calls, self.pace)
   end
-  return page, response
+  return true
 end
 
 -- A field of what may be no table at all.
@@ -104,163 +96,191 @@ local function field(value, name)
   if type(value) == "table" then return value[name] end
 end
 
-local function total_of(page)
-  local total = field(page.meta, "total")
-  return math.type(total) == "integer" and total or nil
-end
-
--- Pages that travel at the same time are not answered in their order. One that was answered before
--- its predecessor, from a list that was shorter then, leaves out what has moved across the border
--- between the two in the meantime; it has to be asked for again.
-function iteration_methods:is_outdated(page, call)
-  local total = total_of(page)
-  return total and self.total and total < self.total and call.sent_at < self.ended_at
-end
-
--- When items are taken out of the list, as many of the others move to earlier pages, which have
--- been read by then: `each` goes back for them, once for each page.
-function iteration_methods:step_back(page, number)
-  local total = total_of(page)
-  if not (self.goes_back and total and self.total and total < self.total)
-    or number <= self.furthest then
-    return false
+-- What a page says of the list: where the page begins, the total, whether there are further pages,
+-- and their last. The size of pages is what the server uses, not what it was asked for. A total
+-- smaller than what is seen is not believed from then on.
+function iteration_methods:read(page, number, count)
+  local total, pages = field(page.meta, "total"), field(page.meta, "pages")
+  local link = field(field(page.links, "pages"), "next") -- never followed
+  if math.type(total) ~= "integer" then total = nil end
+  local last = math.type(pages) == "integer" and pages > number and pages
+    or type(link) == "string" and link ~= "" and number + 1 or number
+  local is_first, behind = not self.covered, (number - 1) * self.size + count
+  local is_short = is_first and count > 0 and count < self.size
+  if count > self.size or is_short and (last > number or (total or 0) > behind) then
+    self.size, self.full = count, count
   end
-  local pages = math.ceil((self.total - total) / self.size)
-  self:cancel()
-  self.furthest, self.total = number, total
-  self.number = math.max(self.first, number - pages) - 1
-  return true
+  local offset = (number - 1) * self.size
+  if is_first then self.start, self.covered = offset, offset end
+  self.doubts_total = self.doubts_total or total and count > 0 and total < offset + count
+  if self.doubts_total then total = nil end
+  return offset, total, last > number, total and math.ceil(total / self.size) or last
 end
 
--- The page number in a link; the link itself is never followed.
-local function page_number(link)
-  return type(link) == "string" and math.tointeger(tonumber(link:match("[?&]page=(%d+)"))) or nil
-end
-
--- What the page says about those behind it: the number of the last one, or at least of one more.
-local function announced_page(page, number)
-  local pages = field(page.meta, "pages")
-  if math.type(pages) == "integer" and pages >= number then return pages end
-  local links = field(page.links, "pages")
-  local following = field(links, "next")
-  if type(following) ~= "string" or following == "" then return number end
-  local last = page_number(field(links, "last")) or page_number(following) or 0
-  return math.max(last, number + 1)
-end
-
-function iteration_methods:is_last(page)
-  local items = page[self.member]
-  self.items = self:unseen(items)
-  if #items == 0 then return true end
-  self.last_page, self.size = announced_page(page, self.number), #items
-  if self.last_page <= self.number then return true end
-  return self:is_repetition(page, #items)
-end
-
--- Does this page bring only what was there before? New items push old ones to later pages, but not
--- more of them than the list has grown by; beyond that, the server goes round in circles. A list
--- that grows as fast as it is read has no end that could be reached.
-function iteration_methods:is_repetition(page, count)
-  local total = total_of(page)
-  -- Without a total, one page of old items is put down to growth.
-  local growth = total and total - (self.total or total) or self.idle == 0 and count or 0
-  self.shifted = self.shifted + math.max(0, growth)
-  self.total = total
-  local repeated = count - #self.items
-  local explained = repeated <= self.shifted
-  self.shifted = math.max(0, self.shifted - repeated)
-  self.idle = #self.items == 0 and self.idle + repeated or 0
-  if self.idle >= remembered then
-    self:fail(errors.new{ kind = "timeout", attempts = self.number, message =
-      ("the list grows as fast as it is read: nothing new up to page %d"):format(self.number) })
-  end
-  return #self.items == 0 and not explained and self.number > self.furthest
-end
-
-local function is_equal(one, other)
-  if type(one) ~= "table" or type(other) ~= "table" then return one == other end
-  for name, value in pairs(one) do
-    if not is_equal(value, other[name]) then return false end
-  end
-  for name in pairs(other) do
-    if one[name] == nil then return false end
-  end
-  return true
-end
-
--- The items that have not been seen on an earlier page. Without uuids only a page that is the same
--- as the one before is recognized.
-function iteration_methods:unseen(items)
-  local fresh = {}
-  if not field(items[1], "uuid") then
-    local repeated = is_equal(items, self.anonymous)
-    self.anonymous = items
-    if repeated then return fresh end
-  end
-  for _, item in ipairs(items) do
-    local uuid = field(item, "uuid")
-    if type(uuid) ~= "string" then
-      fresh[#fresh + 1] = item
-    elseif not (self.recent[uuid] or self.older[uuid]) then
-      fresh[#fresh + 1] = item
-      self.recent[uuid] = true
-      self.recent_count = self.recent_count + 1
-      if self.recent_count == remembered then
-        self.older, self.recent, self.recent_count = self.recent, {}, 0
+-- The next page is the one with the first position that is not covered. While the list shrinks, it
+-- has to begin before that, by what will be gone until it is answered: with another size of pages,
+-- one does so and still reaches far.
+function iteration_methods:choose_page(shrinkage)
+  local covered, furthest = self.covered, 0
+  for _, from in ipairs{ math.max(0, covered - shrinkage), covered } do
+    for size = self.is_rigid and self.full or 1, self.full do
+      local number = from // size + 1
+      if number * size >= furthest then
+        self.size, self.number, furthest = size, number, number * size
       end
     end
+    if furthest > covered then break end
   end
-  return fresh
+end
+
+-- The list has changed: what is under way is not to be trusted.
+function iteration_methods:distrust()
+  self:cancel()
+  self.pace:slower()
+end
+
+-- Items may have slipped in front of a page that begins behind what is covered: no use taking it.
+function iteration_methods:go_back(covered, total, shrinkage)
+  if self.lowest and total and total >= self.lowest then self:count_failure(total) end
+  self.covered, self.total, self.lowest, self.latest = covered, total, total, 0
+  self:distrust()
+  self:choose_page(shrinkage)
+  self.last = self.number
+end
+
+function iteration_methods:count_failure(total)
+  self.failures = self.failures + 1
+  if self.failures < patience or not total or self.covered >= total then return end
+  self:fail(errors.new{ kind = "timeout", attempts = self.pace.answered, message =
+    ("the walk cannot end: the list grows as fast as it is read (nothing new on page %d, and %d"
+      .. " items are still to come)"):format(self.number, total - self.covered) })
+end
+
+-- Without a total, a page without uuids that says the same as the one before is that one again.
+local function signature(value)
+  if type(value) ~= "table" then return tostring(value) end
+  local members = {}
+  for name, member in pairs(value) do members[#members + 1] = name .. "=" .. signature(member) end
+  table.sort(members)
+  return "{" .. table.concat(members, ",") .. "}"
+end
+
+-- Puts what is new on a page into `items`, from which it is yielded, before it is marked as known:
+-- an error in between loses nothing. Returns how many are new, whether others stood behind what is
+-- covered, and when the last of these was new itself.
+function iteration_methods:sort_out(page_items, offset, covered)
+  local items, count, is_repeated, latest = {}, 0, false, 0
+  self.items, self.position = items, 0
+  if self.order - self.turned >= remembered then
+    self.older, self.recent, self.turned = self.recent, {}, self.order
+  end
+  local recent, older, order = self.recent, self.older, self.order
+  -- what was in front of the first page is not asked for, also when it slips onto it
+  local outside, known = math.min(covered, self.start) - offset, covered - offset
+  for index, item in ipairs(page_items) do
+    local uuid = type(item) == "table" and item.uuid
+    local when = recent[uuid] or older[uuid]
+    if when then
+      latest, is_repeated = when, is_repeated or index > known
+    elseif type(uuid) == "string" and index > outside then
+      count, order = count + 1, order + 1
+      items[count], recent[uuid] = item, order
+    elseif type(uuid) ~= "string" and index > known then
+      count = count + 1
+      items[count] = item
+    end
+  end
+  self.order = order
+  return count, is_repeated, latest
+end
+
+-- Takes a page that has come: its items, and what it says of the list.
+function iteration_methods:take(page, response, number)
+  local page_items = page[self.member]
+  local count, before = #page_items, self.total
+  local offset, total, is_announced, last = self:read(page, number, count)
+  local change = total and before and total - before or 0
+  local covered = self.goes_back and total and math.max(0, self.covered + change) or offset
+  if self.size < self.full
+    and count ~= math.min(self.size, math.max(0, (total or math.huge) - offset)) then
+    self.is_rigid = true -- the server has a size of its own
+    return self:go_back(covered, total, 0)
+  end
+  if offset > covered then return self:go_back(covered, total, -change) end
+
+  local text = not total and not field(page_items[1], "uuid") and signature(page_items)
+  local is_copy = text and text == self.text
+  local new, is_repeated, latest = self:sort_out(is_copy and {} or page_items, offset, covered)
+  self.covered, self.total, self.text = math.max(covered, offset + self.size), total, text
+  if not self.goes_back then self.page, self.response = page, response end
+  local has_more = is_announced or not total and count >= self.size
+    or total and self.covered < total
+  if count == 0 or new == 0 and before and offset >= before then has_more = false end
+  if new > 0 then
+    self.failures, self.lowest, latest = 0, nil, self.order
+  elseif latest <= self.latest then
+    self:count_failure(total)
+    has_more = has_more and self.failures < patience
+  end
+  self.latest = latest
+  if not has_more then return self:close() end
+  if is_repeated or before and total ~= before then self:distrust() else self.pace:faster() end
+  if not self.goes_back then
+    self.number = number + 1
+  elseif change < 0 then
+    self:choose_page(-change)
+  else
+    self.number = self.covered // self.size + 1
+  end
+  self.last = math.max(self.number, last)
 end
 
 local function new_iteration(client, request, settings, goes_back)
   return setmetatable({
     client = client, request = request, prefetch = settings.prefetch, member = settings.member,
-    pace = new_pace(settings.prefetch), calls = {}, finished = false,
-    number = settings.first - 1, -- of the page that was delivered last
-    first = settings.first, goes_back = goes_back,
-    furthest = 0, -- of the pages from which it went back
-    recent = {}, older = {}, recent_count = 0, shifted = 0, idle = 0,
+    goes_back = goes_back, pace = pace.new(settings.prefetch), calls = {}, finished = false,
+    number = settings.first, last = settings.first, -- the page to take next; the last there is
+    asked = settings.size, full = settings.size, size = settings.size, -- items on a page
+    items = {}, position = 0, -- new ones of the page taken last; how many of them were yielded
+    recent = {}, older = {}, order = 0, turned = 0, -- uuid → how many were known with it
+    failures = 0, latest = 0,
   }, iteration_metatable)
 end
 
 iteration_metatable.__close = iteration_methods.close
 
---- Every page, as a generic-for iterator of page, response.
----@param client table
----@param request fun(number: integer, pace: table): table?, table?  makes the call for a page
----@param settings table  first (page number), prefetch, member, filter
+--- Every page from the first on, as a generic-for iterator of page, response. As long as nothing is
+--- deleted, what is in the list during the whole walk is on one of them at least.
+---@param client gradient.client
+---@param request fun(number: integer, size: integer, pace: gradient.pace): gradient.call?, table?
+---@param settings table  first (page number), size (items a page), prefetch, member; each: filter,
+---a function that says whether an item is wanted
 function paginator.pages(client, request, settings)
-  local iteration = new_iteration(client, request, settings)
+  local iteration = new_iteration(client, request, settings, false)
   local function following()
-    local page, response
-    repeat page, response = iteration:next_page() until page ~= false
-    return page, response
+    while not iteration.page do
+      if not iteration:advance() then return nil end
+    end
+    local page = iteration.page
+    iteration.page = nil
+    return page, iteration.response
   end
   return following, nil, nil, iteration
 end
 
-local function passes(item, filter)
-  for name, value in pairs(filter) do
-    if field(item, name) ~= value then return false end
-  end
-  return true
-end
-
---- Every item of every page once, as a generic-for iterator. Arguments as for pages.
+--- Every item of every page from the first on, once, as a generic-for iterator. Arguments as for
+--- pages.
 function paginator.each(client, request, settings)
-  local iteration = new_iteration(client, request, settings, true)
-  local items, position = {}, 0
+  local iteration, filter = new_iteration(client, request, settings, true), settings.filter
   local function following()
     while true do
-      local item = items[position + 1]
+      local position = iteration.position + 1
+      local item = iteration.items[position]
       if item ~= nil then
-        position = position + 1
-        if passes(item, settings.filter) then return item end
-      else
-        local page = iteration:next_page()
-        if page == nil then return nil end
-        if page then items, position = iteration.items, 0 end
+        iteration.position = position
+        if not filter or filter(item) then return item end
+      elseif not iteration:advance() then
+        return nil
       end
     end
   end

@@ -5,7 +5,8 @@
 ---   query, body     parameters by name, with what each must be (see check.lua); a parameter of
 ---                   the body with the name of an id gets that id
 ---   required        names of parameters that must be there
----   filter          further parameters of `each`
+---   filter          further parameters of `each`; their kinds make them functions that say whether
+---                   an item is wanted
 ---   member, opener  what the answer promises under that name: an object ("{"), a string ('"'), or
 ---                   an array of objects ("[")
 ---   identity        the name of an id that the promised object must have, too
@@ -22,6 +23,7 @@
 --- without `run` and `path` is a resource inside of this one.
 
 local check = require "gradient.check"
+local core = require "gradient.core"
 local paginator = require "gradient.paginator"
 
 -- Only those who send bodies need it. It is looked for when the module is loaded, because a host
@@ -34,6 +36,8 @@ local option_kinds = {
   timeout = check.seconds, connect_timeout = check.seconds, total_timeout = check.seconds,
   max_retries = check.count, headers = check.headers, query = check.query,
 }
+
+local most_per_page = 200
 
 local iteration_option_kinds = { prefetch = check.count }
 for name, kind in pairs(option_kinds) do iteration_option_kinds[name] = kind end
@@ -166,6 +170,7 @@ local function new_call(client, operation, ids, params, options, pace)
   local body = operation.body and encode(chosen(operation.body, params, ids))
   local identity = operation.identity
   options.identity = identity and { [identity] = ids[identity] }
+  options.deadline = options.total_timeout and core.now() + options.total_timeout
   return client:call(operation, segments(operation, ids), query_of(operation, params, options),
     body, options, pace)
 end
@@ -194,15 +199,22 @@ local function bind_iterator(operation, get_client, iterator, filter_kinds)
   return function(...)
     local ids, params, options = arguments(signature, iteration_option_kinds, 2, ...)
     local client = get_client(2)
-    local first = params.page or 1
-    local function request_page(number, pace)
-      params.page = number
+    local filters = chosen(filter_kinds or {}, params)
+    local settings = {
+      first = params.page or 1, size = params.per_page or most_per_page,
+      prefetch = options.prefetch or 1, member = operation.member,
+      filter = next(filters) and function(item)
+        for _, passes in pairs(filters) do
+          if type(item) ~= "table" or not passes(item) then return false end
+        end
+        return true
+      end,
+    }
+    local function request_page(number, size, pace)
+      params.page, params.per_page = number, size
       return new_call(client, operation, ids, params, options, pace)
     end
-    return paginator[iterator](client, request_page, {
-      first = first, prefetch = options.prefetch or 1, member = operation.member,
-      filter = chosen(filter_kinds or {}, params),
-    })
+    return paginator[iterator](client, request_page, settings)
   end
 end
 

@@ -218,11 +218,14 @@ function gradient.progress(job) end
 --- Which page to ask for.
 ---@class gradient.list_params
 ---@field page? integer  from 1
----@field per_page? integer  20 when left out, 200 at the most
+---@field per_page? integer  200 at the most; left out: 20 for `list`, 200 for `each` and `pages`
 
 --- Where to begin, and which jobs to yield.
 ---@class gradient.each_params: gradient.list_params
 ---@field knowledge_base_uuid? string  only the jobs of this knowledge base
+---@field phase? gradient.job_phase|string|string[]  only those in this phase, or one of these
+---@field status? gradient.job_status|string|string[]  only those with this status, or one of these
+---@field since? string|number  only those created at this time or later: RFC 3339, or seconds
 
 --- What to index.
 ---@class gradient.create_params
@@ -257,7 +260,7 @@ local indexing_jobs = {}
 ---@return gradient.response|gradient.error response
 function indexing_jobs.list(params, options) end
 
---- Every job of every page, once.
+--- Every job of every page that is there all the time, once, also while the list changes.
 ---
 --- ```lua
 --- for job in gradient.indexing_jobs.each() do print(job.uuid, gradient.outcome(job)) end

@@ -1,0 +1,65 @@
+--- How fast the requests of one iteration may go: a server that says "too many requests" to one of
+--- them means all of them.
+---
+--- The engine (call.lua, and whoever drives calls) does four things for that: it sends no request
+--- before `resume_at` (core.now), nor while `window` others are on their way; it counts the answers
+--- in 2xx in `answered`; and it tells every 429 that would be tried again to `refused`, which says
+--- how many of the call's attempts that makes. A call carries three fields for it: `sent_at`;
+--- `answered`, what the count was when the call was made; and `refusals`, which is `refused`'s own.
+
+-- Seconds. A server whose own delay was too short is given more, and more again.
+local shortest_pause = 0.1
+
+---@class gradient.pace
+---@field resume_at number  core.now() before which nothing may be sent
+---@field window integer  requests that may be on their way at the same time
+---@field answered integer  answers in 2xx so far
+local pace_methods = {}
+
+local pace_metatable = { __index = pace_methods }
+
+--- A page came as it should: one more at a time; but where it was too much before, only after as
+--- many pages as travel at a time.
+function pace_methods:faster()
+  self.room = math.min(self.most, self.room + (self.room < self.limit and 1 or 1 / self.room))
+  self.window = math.floor(self.room)
+end
+
+--- Half as many at a time.
+function pace_methods:slower()
+  self.window = math.max(1, self.window // 2)
+  self.room = self.window
+end
+
+--- Takes note of a 429, after which a call would pause. What was sent before the window was halved
+--- belongs to the burst that halved it. As long as other pages come through, the refusal is due to
+--- our own haste, and no failure of this call.
+---@param call gradient.call
+---@param now number  core.now()
+---@param delay number  seconds
+---@return integer refusals  of this call, in a row, in which nothing else came through
+function pace_methods:refused(call, now, delay)
+  if call.sent_at >= self.slowed_at then
+    self:slower()
+    self.slowed_at, self.limit = now, self.window
+  end
+  call.refusals = self.answered > call.answered and 0 or (call.refusals or 0) + 1
+  call.answered = self.answered
+  local pause = math.max(delay, shortest_pause * call.refusals)
+  self.resume_at = math.max(self.resume_at, now + pause)
+  return call.refusals
+end
+
+local pace = {}
+
+---@param most integer  requests that may ever be on their way at the same time
+---@return gradient.pace
+function pace.new(most)
+  most = math.max(most, 1)
+  return setmetatable({
+    most = most, limit = most, room = most, window = most, answered = 0,
+    resume_at = -math.huge, slowed_at = -math.huge,
+  }, pace_metatable)
+end
+
+return pace
