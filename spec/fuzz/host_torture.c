@@ -139,7 +139,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
   struct {
     struct addrinfo info;
     struct sockaddr_in address;
-  } *found = calloc(1, sizeof *found);
+  } *found = __real_calloc(1, sizeof *found);
   (void)node;
   if (!found)
     return EAI_MEMORY;
@@ -173,7 +173,7 @@ static const char *const program =
     "end\n"
     "function each()\n"
     "  local jobs = {}\n"
-    "  for job in client.indexing_jobs.each({ per_page = 3 }, { max_retries = 1 }) do\n"
+    "  for job in client.indexing_jobs.each({ per_page = 3 }, { max_retries = 0 }) do\n"
     "    jobs[#jobs + 1] = job\n"
     "  end\n"
     "  return jobs\n"
