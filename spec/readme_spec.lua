@@ -232,6 +232,25 @@ describe("README.md", function()
       end,
     },
 
+    ["Jobs that failed since yesterday, and why"] = {
+      function(block)
+        local lines, failed, reasons = printed(block.text), 0, 0
+        for _, line in ipairs(lines) do
+          local uuid = line:match("^(%x+%-%S+)\t")
+          if uuid then
+            failed = failed + 1
+            local job = new_client().indexing_jobs.retrieve(uuid).job
+            assert.equal("failed", gradient.outcome(job))
+            assert.is_true(gradient.timestamp(job.created_at) >= os.time() - 24 * 3600)
+          else
+            assert.matches("^\t%S+", line)
+            reasons = reasons + 1
+          end
+        end
+        assert.is_true(failed > 0 and reasons >= failed)
+      end,
+    },
+
     ["Index again after an upload, and wait"] = {
       function(block)
         server:set{ duration = 0.3 }
@@ -406,7 +425,7 @@ describe("README.md", function()
       end,
     },
 
-    ["Reference"] = {
+    ["Editors"] = {
       function(block)
         local library = block.text:match('"(/[^"]+/share/lua/5%.4)/gradient"')
         assert.truthy(shell.must("make -n install"):find(library, 1, true))
@@ -435,7 +454,7 @@ describe("README.md", function()
       end,
     },
 
-    ["Waiting, event loops, threads"] = {
+    ["In your host"] = {
       function(block)
         local call = "\nprint(#assert(client.indexing_jobs.list{}).jobs)\n"
         local loops = {
@@ -545,6 +564,19 @@ describe("README.md", function()
     local names = {}
     for name in pairs(gradient.indexing_jobs) do names[#names + 1] = name end
     assert.same(set_of(names), set_of(documented))
+  end)
+
+  it("has a list of its sections, in order", function()
+    local listed, headings = {}, {}
+    local contents = shell.read("README.md"):match("%*%*Contents%*%*: (.-)\n\n"):gsub("%s+", " ")
+    for title, anchor in contents:gmatch("%[(.-)%]%(#(.-)%)") do
+      listed[#listed + 1] = title
+      assert.equal(title:lower():gsub("[^%w -]", ""):gsub(" ", "-") .. "", anchor)
+    end
+    for title in shell.read("README.md"):gmatch("\n## ([^\n]+)") do
+      headings[#headings + 1] = title
+    end
+    assert.same(headings, listed)
   end)
 
   it("mentions only what there is", function()
