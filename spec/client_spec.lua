@@ -33,7 +33,7 @@ describe("client", function()
       misuse.raises(function() gradient.client{ tokn = "x" } end,
         "unknown option 'tokn' (expected allow_http, base_url, ca_file, connect_timeout,"
           .. " headers, keep_nulls, max_body, max_retries, on_event, proxy, timeout, token,"
-          .. " user_agent, wait)")
+          .. " total_timeout, user_agent, wait)")
       misuse.raises(function() gradient.client("x") end,
         "the options must be in a table, not in a string")
     end)
@@ -331,9 +331,9 @@ describe("client", function()
       local client = new{ wait = function() error "there is nothing to wait for any more" end }
       local inner = client.core
       client.core = setmetatable({
-        fds = function(_, ...)
+        lend = function(_, ...)
           client:close() -- the collector may run when there are tables to make
-          return inner:fds(...)
+          return inner:lend(...)
         end,
       }, { __index = function(_, name)
         return function(_, ...) return inner[name](inner, ...) end

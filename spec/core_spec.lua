@@ -2,6 +2,7 @@
 
 local api = require "spec.support.api"
 local core = require "gradient.core"
+local cqueues = require "cqueues"
 local fixture = require "spec.support.fixture"
 local waiting = require "spec.support.waiting"
 
@@ -9,13 +10,13 @@ local path = "/v2/gen-ai/indexing_jobs"
 
 describe("core", function()
   local server, new_client = fixture.server({ jobs = 30 }, core.client)
-  local authorization = { "authorization: Bearer " .. server.token }
+  local secret = { "authorization: Bearer " .. server.token }
   local client
 
-  before_each(function() client = new_client{ headers = authorization } end)
+  before_each(function() client = new_client{ secret = secret } end)
 
   local function send(request)
-    local all = { url = server.url .. path, timeout = 10 }
+    local all = { url = server.url .. path }
     for name, value in pairs(request or {}) do all[name] = value end
     return client:send(all)
   end
@@ -99,7 +100,8 @@ describe("core", function()
       assert.equal(0, client:timeout())
       client:step()
       while transfer:result() == nil and client:step() > 0 do
-        local fds, seconds = client:fds(transfer), client:timeout()
+        local loan <close> = client:lend{ transfer }
+        local fds, seconds = loan:fds(), client:timeout()
         assert.is_true(#fds >= 2)
         for _, entry in ipairs(fds) do
           assert.equal("integer", math.type(entry.fd))
@@ -107,29 +109,47 @@ describe("core", function()
         end
         assert.is_true(seconds >= 0 and seconds <= 10)
         waiting.poll(fds, seconds)
-        client:give_back(fds)
       end
       assert.equal(200, (transfer:result()))
       assert.is_nil(client:timeout())
-      assert.is_true(#client:fds() <= 1)
+      assert.is_true(#client:lend():fds() <= 1)
     end)
 
-    it("tells by a descriptor when another's step has ended a transfer", function()
+    it("tells by a descriptor when a transfer ended while one waits for it", function()
       server:script{ { steps = { { hang = true } }, times = 2 } }
-      local mine, other = send{ timeout = 0.03 }, send()
+      local mine, other = send(), send()
       client:step()
-      local fds = client:fds(mine)
+      local loan = client:lend{ mine }
+      local fds = loan:fds()
       local function is_readable()
-        local started = core.now()
-        waiting.poll({ fds[1] }, 0.05)
-        return core.now() - started < 0.04
+        local polled = { pollfd = fds[#fds].fd, events = "r" }
+        return cqueues.poll(polled, 0) == polled
       end
       assert.is_false(is_readable())
-      client:step(other) -- which has a look at the time, too
-      assert.is_true(is_readable())
-      assert.equal("timeout", select(2, mine:result()))
+      other:close()
       assert.is_false(is_readable())
-      client:give_back(fds)
+      mine:expire("enough")
+      assert.is_true(is_readable())
+      local again <close> = client:lend{ mine } -- somebody else waits for it, too
+      loan:close()
+      assert.is_true(is_readable())
+      again:close()
+      assert.is_false(is_readable())
+      local _, code, message = mine:result()
+      assert.equal("timeout", code)
+      assert.equal("enough", message)
+    end)
+
+    it("keeps nobody awake for a transfer that nobody waits for any more", function()
+      server:fault("silent", { times = 2 })
+      local mine, other = send(), send()
+      client:step()
+      client:lend{ mine }:close()
+      mine:expire("enough")
+      local loan <close> = client:lend{ other }
+      local started = core.now()
+      waiting.poll(loan:fds(), 0.03)
+      assert.is_true(core.now() - started >= 0.03)
     end)
 
     it("takes options and requests of the right type only", function()
@@ -143,7 +163,6 @@ describe("core", function()
       raises("needs a url", client.send, client, {})
       raises("needs a url", send, { url = {} })
       for _, seconds in ipairs{ 0, -1, 0 / 0, "x", {} } do
-        raises("timeout must be a positive number of seconds", send, { timeout = seconds })
         raises("connect_timeout must be a positive number of seconds", send,
           { connect_timeout = seconds })
       end
@@ -155,18 +174,32 @@ describe("core", function()
         raises("control character", send, { headers = { line } })
       end
       raises("number expected", client.wait, client)
-      raises("gradient.transfer expected", client.step, client, 5)
-      raises("gradient.transfer expected", client.fds, client, client)
+      raises("table expected", client.lend, client, client)
+      raises("gradient.transfer expected", client.lend, client, { client })
       raises("bad argument", client.close, 5)
-      raises("bad argument", client.give_back, client)
-      assert.equal(0, client:step())
+      local transfer = send()
+      raises("table expected", client.step, client, 5)
+      raises("gradient.transfer expected", client.step, client, { transfer, 5 })
+      assert.equal(200, (finish(transfer)))
       assert.equal(200, (finish(send())))
-      assert.equal(1, server:connections().requests)
+      assert.equal(2, server:connections().requests)
     end)
 
     it("takes a client's header lines with the same care", function()
-      local other <close> = core.client{ headers = { "x: a\r\nevil: yes" } }
-      raises("control character", other.send, other, { url = server.url })
+      raises("control character", core.client, { headers = { "x: a\r\nevil: yes" } })
+      raises("control character", core.client, { secret = { "x: a\r\nevil: yes" } })
+    end)
+
+    it("sends its headers or those of a request, and what is secret unless anonymous", function()
+      client = new_client{ headers = { "x: client" }, secret = secret }
+      finish(send())
+      finish(send{ headers = { "x: request" } })
+      finish(send{ headers = { "x: request" }, anonymous = true })
+      local seen = {}
+      for position, request in ipairs(server:requests()) do
+        seen[position] = { request.headers.x, request.headers.authorization ~= nil }
+      end
+      assert.same({ { "client", true }, { "request", true }, { "request", false } }, seen)
     end)
 
     it("does not know another protocol than http and https", function()
@@ -181,15 +214,19 @@ describe("core", function()
 
     it("takes times beyond all bounds", function()
       for _, seconds in ipairs{ math.huge, 1e18, 2 ^ 31 } do
-        assert.equal(200, (finish(send{ timeout = seconds, connect_timeout = seconds })))
+        assert.equal(200, (finish(send{ connect_timeout = seconds })))
       end
     end)
 
-    it("takes times of less than a millisecond", function()
-      server:fault "silent"
-      local status, code = finish(send{ timeout = 1e-9 })
+    it("takes times of less than a millisecond, and more when they are extended", function()
+      local nowhere <close> = api.unreachable()
+      local transfer = send{ url = nowhere.url, connect_timeout = 1e-9 }
+      transfer:extend(0.1)
+      local started = core.now()
+      local status, code = finish(transfer)
       assert.is_nil(status)
       assert.equal("timeout", code)
+      assert.is_true(core.now() - started >= 0.1)
     end)
 
     it("answers when it is closed", function()
@@ -197,11 +234,9 @@ describe("core", function()
       client:close()
       assert.same({ n = 3, nil, "closed", "the client was closed" }, table.pack(send()))
       assert.equal(0, client:step())
-      assert.same({}, client:fds())
+      assert.same({}, client:lend():fds())
       assert.is_nil(client:timeout())
       client:wait(0)
-      client:wake()
-      client:give_back{}
       assert.equal("gradient.core.client (closed)", tostring(client))
     end)
 
@@ -223,7 +258,7 @@ describe("core", function()
 
     it("outlives its transfers, and they outlive it", function()
       server:script{ { steps = { { hang = true } }, times = 2 } }
-      local other = core.client{ headers = authorization }
+      local other = core.client{ secret = secret }
       local transfer = other:send{ url = server.url .. path }
       other:step()
       other = nil
@@ -244,11 +279,11 @@ describe("core", function()
       client:close()
       local before = waiting.open_descriptors()
       for _ = 1, 20 do
-        client = core.client{ headers = authorization }
+        client = core.client{ secret = secret }
         local transfers = {}
         for number = 1, 3 do transfers[number] = send() end
         client:step()
-        client:give_back(client:fds(table.unpack(transfers)))
+        client:lend(transfers):close()
         finish(transfers[1])
         client:close()
       end
@@ -258,12 +293,18 @@ describe("core", function()
     it("leaves no descriptor behind when it is closed while they are lent", function()
       client:close()
       local before = waiting.open_descriptors()
-      client = core.client{ headers = authorization }
+      client = core.client{ secret = secret }
       local transfer = send()
       client:step()
-      local fds = client:fds(transfer)
+      local loan = client:lend{ transfer }
+      local fds = loan:fds()
       client:close()
-      client:give_back(fds)
+      local started = core.now()
+      waiting.poll(fds, 10) -- whoever waits is woken
+      assert.is_true(core.now() - started < 5)
+      loan:close()
+      loan:close()
+      assert.same({}, loan:fds())
       assert.equal(before, waiting.open_descriptors())
     end)
 
@@ -271,12 +312,31 @@ describe("core", function()
       server:fault "silent"
       local transfer = send()
       client:step()
-      local fds = client:fds(transfer)
+      local loan = client:lend{ transfer }
+      local fds = loan:fds()
+      fds[1], fds[5] = nil, fds[2] -- it is the caller's
       local before = waiting.open_descriptors()
       transfer:close()
       assert.equal(before, waiting.open_descriptors())
-      client:give_back(fds)
+      loan:close()
       assert.equal(before - 1, waiting.open_descriptors())
+    end)
+
+    it("takes back what was lent when the borrower is collected", function()
+      server:fault "silent"
+      local transfer = send()
+      client:step()
+      client:lend():close() -- which opens the pipe
+      local before = waiting.open_descriptors()
+      local loan = client:lend{ transfer }
+      transfer:close()
+      assert.equal(before, waiting.open_descriptors())
+      assert.equal(2, #loan:fds())
+      loan = nil
+      collectgarbage()
+      collectgarbage()
+      assert.equal(before - 1, waiting.open_descriptors())
+      assert.is_nil(loan)
     end)
   end)
 
@@ -319,7 +379,11 @@ describe("core", function()
       assert.equal("timeout", code)
       assert.is_false(sent)
       server:fault "silent"
-      _, code, _, sent = finish(send{ timeout = 0.05 })
+      local transfer = send()
+      client:step()
+      server:await{ in_progress = 1 }
+      transfer:expire("enough")
+      _, code, _, sent = transfer:result()
       assert.equal("timeout", code)
       assert.is_true(sent)
     end)
@@ -415,13 +479,12 @@ describe("core", function()
     it("and closes the client, tells what to wait for", function()
       server:fault("silent", { forever = true })
       for _ = 1, 20 do
-        client = new_client{ headers = authorization }
+        client = new_client{ secret = secret }
         local transfers = {}
         for position = 1, 5 do transfers[position] = send() end
         client:step()
-        interrupt(function() client:give_back(client:fds(table.unpack(transfers))) end,
-          function() client:close() end)
-        assert.same({}, client:fds())
+        interrupt(function() client:lend(transfers):close() end, function() client:close() end)
+        assert.same({}, client:lend():fds())
       end
     end)
 
@@ -438,51 +501,24 @@ describe("core", function()
         end
       end
     end)
-
-    it("and makes another URL of the same base, makes the right one", function()
-      local url = core.url "https://example.com/base"
-      for _ = 1, 20 do
-        local text
-        interrupt(function() text = url:with({ ("a"):rep(3000), "b" }, { "c", "d" }) end,
-          function() assert.equal("https://example.com/base/x", url:with({ "x" }, {})) end)
-        assert.equal("https://example.com/base/" .. ("a"):rep(3000) .. "/b?c=d", text)
-      end
-    end)
   end)
 
   describe("url", function()
-    local function with(base, segments, query)
-      return assert(core.url(base)):with(segments, query or {})
-    end
-
-    it("is a base with path segments and a query, all escaped", function()
-      assert.equal("https://example.com/a/b?c=d&e=f",
-        with("https://example.com", { "a", "b" }, { "c", "d", "e", "f" }))
-      local text = with("https://example.com/x/", { "a/b ?#%", "é\0" }, { "a&b", "c=d\r\n" })
-      assert.equal("https://example.com/x/a%2fb%20%3f%23%25/%c3%a9%00?a%26b=c%3dd%0d%0a",
-        (text:gsub("%%%x%x", string.lower)))
-    end)
-
-    it("keeps the base's path, whatever that ends with", function()
-      for _, ending in ipairs{ "", "/", "///" } do
-        assert.equal("https://example.com:8443/x/y/z",
-          with("https://example.com:8443/x/y" .. ending, { "z" }))
-        assert.equal("https://example.com/z", with("https://example.com" .. ending, { "z" }))
-      end
-    end)
-
-    it("can be made again and again", function()
-      local url = core.url "https://example.com/x"
-      assert.equal("https://example.com/x/a?b=c", url:with({ "a" }, { "b", "c" }))
-      assert.equal("https://example.com/x/d", url:with({ "d" }, {}))
-      assert.equal("https://example.com/x?b=", url:with({}, { "b", "" }))
-    end)
-
     it("tells its parts", function()
-      assert.same({ "https", "example.com", n = 4 },
-        table.pack(core.url "HTTPS://example.com:1/x":parts()))
-      assert.same({ "http", "[::1]", "a=b", "c", n = 4 },
-        table.pack(core.url "http://[::1]/?a=b#c":parts()))
+      assert.same({ "https://example.com:1/x", "https", "example.com", "/x", n = 6 },
+        table.pack(core.url "HTTPS://example.com:1/x"))
+      assert.same({ "http://[::1]/?a=b#c", "http", "[::1]", "/", "a=b", "c", n = 6 },
+        table.pack(core.url "http://[::1]/?a=b#c"))
+    end)
+
+    it("keeps the zone of an IPv6 address", function()
+      assert.equal("http://[fe80::1%25lo]:80/", (core.url "http://[fe80::1%25lo]:80/"))
+    end)
+
+    it("may be a proxy's, with credentials and without a scheme", function()
+      assert.equal("example.com", (select(3, core.url("socks5h://a:b@example.com:1080", true))))
+      assert.equal("http", (select(2, core.url("example.com:3128", true))))
+      assert.is_nil((core.url("http://user:pass/word@example.com", true)))
     end)
 
     it("says what is wrong with a text that is none", function()
@@ -499,23 +535,9 @@ describe("core", function()
       assert.is_nil((core.url "https://example.com\0.evil.example"))
     end)
 
-    it("takes arguments of the right type only", function()
-      local url = core.url "https://example.com"
+    it("is a string", function()
       raises("bad argument", core.url)
-      raises("bad argument", url.parts, {})
-      raises("bad argument", url.with, url, "x", {})
-      raises("bad argument", url.with, url, {})
-      raises("string expected", url.with, url, { {} }, {})
-      raises("string expected", url.with, url, {}, { "a", {} })
-      assert.equal("https://example.com/a", url:with({ "a" }, {}))
-    end)
-
-    it("answers with an error when it is closed", function()
-      local url = core.url "https://example.com"
-      url:close()
-      url:close()
-      raises("this url is closed", url.parts, url)
-      raises("this url is closed", url.with, url, {}, {})
+      raises("bad argument", core.url, {})
     end)
   end)
 
@@ -527,11 +549,16 @@ describe("core", function()
       end
     end)
 
+    it("is now without one", function()
+      local before = os.time()
+      assert.is_true(core.date() >= before and core.date() <= os.time())
+    end)
+
     it("is nil for anything else", function()
       for _, text in ipairs{ "", "soon", "-5", "120", "1e3", "5, 5" } do
         assert.is_nil(core.date(text))
       end
-      raises("string expected", core.date)
+      raises("string expected", core.date, {})
     end)
   end)
 
@@ -546,7 +573,7 @@ describe("core", function()
     local names = {}
     for name in pairs(core) do names[#names + 1] = name end
     table.sort(names)
-    assert.same({ "client", "date", "decode", "libcurl", "now", "null", "terminal_size", "url",
-      "version" }, names)
+    assert.same({ "client", "date", "decode", "interrupt", "libcurl", "now", "null",
+      "terminal_size", "url", "version" }, names)
   end)
 end)

@@ -181,12 +181,12 @@ describe("retry", function()
       end)
     end
 
-    it("is none at all when the server says 0, or a date that is over", function()
+    it("is the usual one when the server says 0, or a date that is over", function()
       for _, after in ipairs{ "0", "Wed, 21 Oct 2015 07:28:00 GMT" } do
         local page, response, pauses = list_after{
           status = 503, headers = { ["retry-after"] = after } }
         assert.equal(2, page and response.attempts)
-        assert.same({}, pauses)
+        assert_backoff({ 0.5 }, pauses)
       end
     end)
 

@@ -1,8 +1,13 @@
 /*
-** client.c: a client: one CURLM with its connections, the sockets that it wants watched, and what
-** its requests have in common. It never waits but in client:wait, which is what a program gets
+** client.c: a client: its connections in a CURLM, the descriptors that libcurl wants watched, and
+** what its requests have in common. It never waits but in client:wait, which is what a program gets
 ** that has no event loop of its own.
 ** https://curl.se/libcurl/c/libcurl-multi.html ("multi_socket")
+**
+** Connections live in pools, a CURLM each. All requests go to the newest pool. When its connections
+** cannot be trusted any more, it is retired: no request joins it, what runs in it goes on, and its
+** connections close with the last of that. So no request is sent over a connection that fell
+** silent, or that has something to say that nobody asked for.
 */
 #include "client.h"
 
@@ -10,9 +15,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -20,269 +29,670 @@
 
 #include "transfer.h"
 
-#define CLIENT_TYPE "gradient.client"
-
-/* Steps that libcurl asks for at once are taken at once, but not more than these in a row: a host
-** with an event loop has other things to do. */
+/* Steps that libcurl asks for at once are taken at once, but not more than these in a row, and none
+** after so many bytes of answers: a host with an event loop has other things to do. (The last one may
+** bring up to 6.4 MB more: libcurl reads a TLS connection up to 100 times, 64 KiB each.) */
 #define MAX_EAGER_STEPS 8
+#define MAX_EAGER_BYTES ((size_t)1024 * 1024)
 
-/* a socket of libcurl's */
+/* easy handles that are kept for requests to come */
+#define MAX_SPARE 4
+
+static const char client_type[] = "gradient.client";
+static const char loan_type[] = "gradient.loan";
+
+/* a descriptor to be watched: a socket of libcurl's, or the client's own pipe */
 struct watch {
-  curl_socket_t fd;
-  short events;        /* POLLIN | POLLOUT: what libcurl waits for; 0 while it is idle */
-  int ours;            /* opened by open_socket, known until close_socket */
-  int lent;            /* how many times client:fds has it out: an event loop watches it */
-  int doomed;          /* libcurl has closed it; we do when nobody has it any more */
-  unsigned long owner; /* serial of the transfer it was last watched for */
+  struct client *client;         /* NULL once the client has let go of it */
+  struct pool *pool;             /* whose connection it is; NULL for the pipe */
+  struct transfer *owner;        /* for which libcurl watches it */
+  struct watch *next_owned;      /* the next one of that transfer */
+  struct watch *previous, *next; /* in the client's list, of all or of the idle ones */
+  int fd;                        /* as libcurl, or the client, knows it; -1 once that closed it */
+  int out;                       /* the number that is lent: `fd`, or a duplicate of it */
+  int loans;                     /* that have it out: an event loop watches it */
+  short events;                  /* POLLIN | POLLOUT: what libcurl waits for; 0 while idle */
+  int ours;                      /* opened by open_socket: it is closed by close_socket */
+  int multiplexed;               /* HTTP/2: it may have something to say while idle */
+};
+
+/* some connections */
+struct pool {
+  CURLM *multi;
+  struct client *client;
+  struct pool *next;
+  int running; /* transfers */
+  int retired;
+  int broken; /* libcurl gave up on it (no memory for a callback) */
 };
 
 struct client {
-  struct transfers transfers;
+  struct pool *pools;         /* the first one takes the next request */
+  struct transfer *transfers; /* those that run */
   struct transfer_defaults defaults;
-  struct watch *watches;
-  struct pollfd *polled; /* scratch for poll(2), as long as `watches` */
-  size_t count, capacity;
-  int broken; /* libcurl gave up on the CURLM (no memory for a callback) */
+  CURL *spare[MAX_SPARE];
+  int spares;
+  struct watch *active, *idle; /* descriptors that libcurl waits for, or does not */
+  struct watch **by_fd;        /* the same by number */
+  int fds;                     /* how many numbers there is room for */
+  struct pollfd *polled;       /* scratch for poll(2), with room for every watch */
+  size_t watches, room;
+  struct watch *wake; /* a pipe, readable while a transfer has ended that others wait for */
+  int wake_writer;
+  int announced;     /* such transfers */
+  size_t received;   /* bytes of answers, in all */
+  char *authorities; /* PEM, as long as libcurl needs it */
+  pid_t process;     /* whose connections these are */
   int closed;
 };
 
-/* which sockets a call is about: those of the transfers among its arguments, or all */
-struct selection {
-  lua_State *L;
-  int first, last; /* stack indices of the transfers; none: all sockets */
-  int shared;      /* one of them shares its connection with transfers of other callers */
+/* ---- SIGPIPE ---- */
+
+/* Around calls of libcurl that may write to a socket: a peer that is gone must not kill the host
+** (libcurl leaves that to us with CURLOPT_NOSIGNAL). */
+struct sigpipe {
+  sigset_t mask;
+  int was_pending;
 };
 
-/* ---- the table of sockets ---- */
-
-static struct watch *find_watch(struct client *c, curl_socket_t fd) {
-  size_t i;
-  for (i = 0; i < c->count; i++)
-    if (c->watches[i].fd == fd)
-      return &c->watches[i];
-  return NULL;
+static int is_sigpipe_pending(sigset_t *pipe_only) {
+  sigset_t pending;
+  sigemptyset(&pending);
+  sigpending(&pending);
+  sigemptyset(pipe_only);
+  sigaddset(pipe_only, SIGPIPE);
+  return sigismember(&pending, SIGPIPE) == 1;
 }
 
-/* Makes room for one more; 0 when there is no memory. */
-static int grow_watches(struct client *c) {
-  size_t capacity = c->capacity ? 2 * c->capacity : 8;
-  struct watch *watches = realloc(c->watches, capacity * sizeof *watches);
-  struct pollfd *polled;
-  if (!watches)
-    return 0;
-  c->watches = watches;
-  polled = realloc(c->polled, (capacity + 1) * sizeof *polled);
-  if (!polled)
-    return 0;
-  c->polled = polled;
-  c->capacity = capacity;
+static void sigpipe_hold(struct sigpipe *guard) {
+  sigset_t pipe_only;
+  guard->was_pending = is_sigpipe_pending(&pipe_only);
+  pthread_sigmask(SIG_BLOCK, &pipe_only, &guard->mask);
+}
+
+static void sigpipe_release(const struct sigpipe *guard) {
+  static const struct timespec at_once = {0, 0};
+  sigset_t pipe_only;
+  int saved = errno;
+  if (is_sigpipe_pending(&pipe_only) && !guard->was_pending)
+    (void)sigtimedwait(&pipe_only, NULL, &at_once);
+  pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
+  errno = saved;
+}
+
+/* ---- descriptors ---- */
+
+static struct watch *find_watch(const struct client *c, int fd) {
+  return fd >= 0 && fd < c->fds ? c->by_fd[fd] : NULL;
+}
+
+static struct watch **list_of(const struct watch *w) {
+  return w->events != 0 ? &w->client->active : &w->client->idle;
+}
+
+static void link_watch(struct watch *w) {
+  struct watch **list = list_of(w);
+  w->previous = NULL;
+  w->next = *list;
+  if (*list != NULL)
+    (*list)->previous = w;
+  *list = w;
+}
+
+static void unlink_watch(struct watch *w) {
+  if (w->previous != NULL)
+    w->previous->next = w->next;
+  else
+    *list_of(w) = w->next;
+  if (w->next != NULL)
+    w->next->previous = w->previous;
+}
+
+static void set_events(struct watch *w, short events) {
+  if ((w->events != 0) == (events != 0)) {
+    w->events = events;
+    return;
+  }
+  unlink_watch(w);
+  w->events = events;
+  link_watch(w);
+}
+
+static void disown_watch(struct watch *w) {
+  struct watch **at;
+  if (w->owner == NULL)
+    return;
+  for (at = &w->owner->watches; *at != w; at = &(*at)->next_owned)
+    ;
+  *at = w->next_owned;
+  w->owner = NULL;
+}
+
+static void own_watch(struct transfer *t, struct watch *w) {
+  if (w->owner == t)
+    return;
+  disown_watch(w);
+  w->owner = t;
+  w->next_owned = t->watches;
+  t->watches = w;
+}
+
+/* Grows an array to hold `count` elements; 0 when there is no memory. */
+static int grow(void *array, size_t count, size_t size) {
+  void *larger = realloc(*(void **)array, count * size);
+  if (larger != NULL)
+    *(void **)array = larger;
+  return larger != NULL;
+}
+
+/* Makes room for one more watch and its number; 0 when there is no memory. */
+static int reserve_watch(struct client *c, int fd) {
+  if (fd >= c->fds) {
+    int fds = c->fds > 0 ? c->fds : 64;
+    while (fd >= fds)
+      fds *= 2;
+    if (!grow((void *)&c->by_fd, (size_t)fds, sizeof(struct watch *)))
+      return 0;
+    memset(c->by_fd + c->fds, 0, (size_t)(fds - c->fds) * sizeof(struct watch *));
+    c->fds = fds;
+  }
+  if (c->watches == c->room) {
+    size_t room = c->room > 0 ? 2 * c->room : 8;
+    if (!grow((void *)&c->polled, room, sizeof(*c->polled)))
+      return 0;
+    c->room = room;
+  }
   return 1;
 }
 
-/* The entry of `fd`, made when there is none; NULL when there is no memory. */
-static struct watch *add_watch(struct client *c, curl_socket_t fd) {
-  struct watch *w = find_watch(c, fd);
-  if (w)
-    return w;
-  if (c->count == c->capacity && !grow_watches(c))
+/* A new watch, idle; NULL when there is no memory. */
+static struct watch *add_watch(struct client *c, int fd) {
+  struct watch *w = reserve_watch(c, fd) ? malloc(sizeof(*w)) : NULL;
+  if (w == NULL)
     return NULL;
-  w = &c->watches[c->count++];
-  memset(w, 0, sizeof *w);
-  w->fd = fd;
+  memset(w, 0, sizeof(*w));
+  w->client = c;
+  w->fd = w->out = fd;
+  c->by_fd[fd] = w;
+  c->watches++;
+  link_watch(w);
   return w;
 }
 
-static void remove_watch(struct client *c, struct watch *w) {
-  *w = c->watches[--c->count];
+/* The client and libcurl are done with it. It goes once no event loop has it, which must not be left
+** with a number that the next socket may get: the end of the connection wakes the loop, so that it
+** gives the descriptor back. `out` is closed here, unless it is libcurl's. */
+static void remove_watch(struct watch *w) {
+  disown_watch(w);
+  unlink_watch(w);
+  w->client->by_fd[w->fd] = NULL;
+  w->client->watches--;
+  w->client = NULL;
+  if (w->loans > 0)
+    (void)shutdown(w->out, SHUT_RDWR);
+  else {
+    if (w->ours || w->out != w->fd)
+      close(w->out);
+    free(w);
+  }
 }
 
 /* ---- libcurl's callbacks: no Lua in here ---- */
 
-/* CURLOPT_OPENSOCKETFUNCTION: no child of the host's shall inherit a connection */
+/* A new socket that no child of the host's inherits. */
+static int new_socket(const struct curl_sockaddr *address) {
+#ifdef SOCK_CLOEXEC
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+#else
+  int fd = socket(address->family, address->socktype, address->protocol);
+  if (fd != -1)
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return fd;
+#endif
+}
+
+/* CURLOPT_OPENSOCKETFUNCTION */
 static curl_socket_t open_socket(void *userdata, curlsocktype purpose,
                                  struct curl_sockaddr *address) {
   struct client *c = userdata;
-  struct watch *w;
-  int fd = socket(address->family, address->socktype, address->protocol);
+  int fd = new_socket(address);
+  struct watch *w = fd != -1 ? add_watch(c, fd) : NULL;
   (void)purpose;
-  if (fd == -1)
-    return CURL_SOCKET_BAD;
-  w = add_watch(c, fd);
-  if (!w || fcntl(fd, F_SETFD, FD_CLOEXEC) == -1) {
-    if (w)
-      remove_watch(c, w);
-    close(fd);
+  if (w == NULL) {
+    if (fd != -1)
+      close(fd);
     return CURL_SOCKET_BAD;
   }
   w->ours = 1;
+  w->pool = c->pools;
   return fd;
 }
 
-/* CURLOPT_CLOSESOCKETFUNCTION. An event loop must not be left with a number that the next socket
-** may get: it is woken by the end of the connection, and gives the descriptor back. */
+/* CURLOPT_CLOSESOCKETFUNCTION */
 static int close_socket(void *userdata, curl_socket_t fd) {
-  struct client *c = userdata;
-  struct watch *w = find_watch(c, fd);
-  if (w && w->lent) {
-    w->doomed = 1;
-    w->events = 0;
-    (void)shutdown(fd, SHUT_RDWR);
+  struct watch *w = find_watch(userdata, fd);
+  if (w == NULL)
+    return close(fd);
+  remove_watch(w);
+  return 0;
+}
+
+/* The transfer that an easy handle belongs to; NULL for a handle that is libcurl's own. */
+static struct transfer *transfer_of(CURL *easy) {
+  char *bytes = NULL;
+  void *t;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &bytes);
+  t = bytes;
+  return t;
+}
+
+/* CURLMOPT_SOCKETFUNCTION: what libcurl wants to know of a descriptor from now on. One that it has
+** opened without us (for a name look-up) it also closes without us: a duplicate of it is lent. */
+static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *unused) {
+  struct pool *pool = userdata;
+  struct watch *w = find_watch(pool->client, fd);
+  struct transfer *owner;
+  (void)unused;
+  if (what == CURL_POLL_REMOVE) {
+    if (w != NULL && w->ours)
+      set_events(w, 0);
+    else if (w != NULL)
+      remove_watch(w);
     return 0;
   }
-  if (w)
-    remove_watch(c, w);
-  return close(fd);
-}
-
-/* CURLMOPT_SOCKETFUNCTION: what libcurl wants to know of a socket from now on */
-static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *unused) {
-  struct client *c = userdata;
-  const struct transfer *t = transfer_of(easy);
-  struct watch *w = what == CURL_POLL_REMOVE ? find_watch(c, fd) : add_watch(c, fd);
-  (void)unused;
-  if (!w)
-    return what == CURL_POLL_REMOVE ? 0 : -1;
-  if (what == CURL_POLL_REMOVE && !w->ours)
-    remove_watch(c, w);
-  else {
-    w->owner = t ? transfer_serial(t) : 0;
-    w->events = (short)((what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0));
+  if (w == NULL) {
+    w = add_watch(pool->client, fd);
+    if (w == NULL)
+      return -1;
+    w->out = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (w->out == -1) {
+      w->out = fd;
+      remove_watch(w);
+      return -1;
+    }
   }
+  w->pool = pool;
+  owner = transfer_of(easy);
+  if (owner != NULL)
+    own_watch(owner, w);
+  set_events(w, (short)((what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0)));
   return 0;
 }
 
-/* ---- which sockets ---- */
+/* ---- which descriptors ---- */
 
-/* Does the transfer have sockets of its own? One that joined an HTTP/2 connection has none. */
-static int owns_watch(const struct client *c, unsigned long serial) {
-  size_t i;
-  for (i = 0; i < c->count; i++)
-    if (c->watches[i].events && c->watches[i].owner == serial)
-      return 1;
-  return 0;
+/* The transfers that a call of Lua's is about: those of the table at `index`; or all, without one. */
+struct selection {
+  lua_State *L;
+  int index;
+  lua_Integer count; /* -1: all */
+};
+
+static struct transfer *selected(const struct selection *s, lua_Integer i) {
+  struct transfer *t;
+  lua_rawgeti(s->L, s->index, i);
+  t = transfer_check(s->L, -1);
+  lua_pop(s->L, 1);
+  return t;
 }
 
-/* The transfers among the arguments from `first` on. */
-static struct selection select_transfers(lua_State *L, const struct client *c, int first) {
+/* Reads the selection, and marks its transfers until `unselect`. */
+static struct selection select_transfers(lua_State *L, int index) {
   struct selection s;
-  int i;
+  lua_Integer i;
   s.L = L;
-  s.first = first;
-  s.last = lua_gettop(L);
-  s.shared = 0;
-  for (i = first; i <= s.last; i++) {
-    const struct transfer *t = transfer_check(L, i);
-    s.shared |= transfer_may_share(t) && !owns_watch(c, transfer_serial(t));
-  }
+  s.index = index;
+  s.count = -1;
+  if (lua_isnoneornil(L, index))
+    return s;
+  luaL_checktype(L, index, LUA_TTABLE);
+  s.count = (lua_Integer)lua_rawlen(L, index);
+  for (i = 1; i <= s.count; i++)
+    (void)selected(&s, i);
+  for (i = 1; i <= s.count; i++)
+    selected(&s, i)->selected = 1;
   return s;
 }
 
-/* Whoever shares a connection watches all of them. What libcurl made for a name look-up is only for
-** its owner: libcurl closes it without asking. */
-static int is_selected(const struct selection *s, const struct watch *w) {
-  int i;
-  if (!w->events)
-    return 0;
-  if (s->last < s->first || (s->shared && w->ours))
-    return 1;
-  for (i = s->first; i <= s->last; i++)
-    if (transfer_serial(transfer_check(s->L, i)) == w->owner)
-      return 1;
-  return 0;
+static void unselect(const struct selection *s) {
+  lua_Integer i;
+  for (i = 1; i <= s->count; i++)
+    selected(s, i)->selected = 0;
 }
 
-/* Fills c->polled with the selected sockets; returns how many. */
-static nfds_t collect(struct client *c, const struct selection *s) {
-  nfds_t n = 0;
-  size_t i;
-  for (i = 0; i < c->count; i++)
-    if (is_selected(s, &c->watches[i])) {
-      c->polled[n].fd = c->watches[i].fd;
-      c->polled[n].events = c->watches[i].events;
-      c->polled[n++].revents = 0;
-    }
-  return n;
+static size_t poll_too(struct client *c, size_t n, const struct watch *w, short events) {
+  c->polled[n].fd = w->fd;
+  c->polled[n].events = events;
+  c->polled[n].revents = 0;
+  return n + 1;
 }
 
-/* ---- the CURLM ---- */
-
-/* Opens the CURLM; 0 when libcurl cannot. */
-static int open_multi(struct client *c) {
-  CURLM *multi = curl_multi_init();
-  if (!multi)
+/* Does it share its connection with transfers of other callers? Then it has no descriptor of its
+** own, and watches all that are not for somebody's name look-up. */
+static int is_sharing(const struct transfer *t) {
+  const struct watch *w;
+  if (t->easy == NULL || !t->may_share)
     return 0;
-  curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, (void *)c);
-  c->transfers.multi = multi;
-  c->transfers.process = getpid();
-  c->broken = 0;
+  for (w = t->watches; w != NULL; w = w->next_owned)
+    if (w->events != 0)
+      return 0;
   return 1;
 }
 
-/* Ends what runs (see transfers_release) and lets all connections go. */
-static void close_multi(struct client *c, const char *failure) {
-  struct sigpipe guard;
-  size_t i = 0;
-  transfers_release(&c->transfers, failure);
-  if (c->transfers.multi) {
-    sigpipe_hold(&guard);
-    curl_multi_cleanup(c->transfers.multi);
-    sigpipe_release(&guard);
-    c->transfers.multi = NULL;
+/* Fills c->polled with the descriptors of the selected transfers; returns how many. */
+static size_t collect(struct client *c, const struct selection *s) {
+  size_t n = 0;
+  lua_Integer i;
+  int all = s->count == -1, sharing = 0;
+  struct watch *w;
+  for (i = 1; i <= s->count && !sharing; i++)
+    sharing = is_sharing(selected(s, i));
+  if (all || sharing) {
+    for (w = c->active; w != NULL; w = w->next)
+      if (w != c->wake && (all || w->ours || (w->owner != NULL && w->owner->selected)))
+        n = poll_too(c, n, w, w->events);
+    return n;
   }
-  while (i < c->count)
-    if (c->watches[i].doomed)
-      i++;
-    else
-      remove_watch(c, &c->watches[i]);
+  for (i = 1; i <= s->count; i++)
+    for (w = selected(s, i)->watches; w != NULL; w = w->next_owned)
+      if (w->events != 0)
+        n = poll_too(c, n, w, w->events);
+  return n;
+}
+
+/* ---- the pipe that wakes those who wait ---- */
+
+static void wake(struct client *c) {
+  char byte = 0;
+  ssize_t done = -1;
+  if (c->wake == NULL)
+    return;
+  do
+    done = write(c->wake_writer, &byte, 1);
+  while (done == -1 && errno == EINTR);
+}
+
+static void drain(struct client *c) {
+  char bytes[64];
+  ssize_t got;
+  if (c->wake == NULL)
+    return;
+  do
+    got = read(c->wake->fd, bytes, sizeof(bytes));
+  while (got > 0 || (got == -1 && errno == EINTR));
 }
 
 static void close_wake(struct client *c) {
+  if (c->wake == NULL)
+    return;
+  close(c->wake_writer); /* whoever waits for the other end is woken */
+  remove_watch(c->wake);
+  c->wake = NULL;
+}
+
+/* A pipe whose ends block nobody and are not inherited; 0 when there is none. */
+static int new_pipe(int ends[2]) {
+#ifdef __linux__
+  return pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0;
+#else
   int i;
-  for (i = 0; i < 2; i++)
-    if (c->transfers.wake[i] != -1) {
-      close(c->transfers.wake[i]);
-      c->transfers.wake[i] = -1;
+  if (pipe(ends) == -1)
+    return 0;
+  for (i = 0; i < 2; i++) {
+    (void)fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    (void)fcntl(ends[i], F_SETFL, O_NONBLOCK);
+  }
+  return 1;
+#endif
+}
+
+/* Opens the pipe; without one, whoever waits finds out a little later. */
+static void open_wake(struct client *c) {
+  int ends[2];
+  if (c->wake != NULL || !new_pipe(ends))
+    return;
+  c->wake = add_watch(c, ends[0]);
+  if (c->wake == NULL) {
+    close(ends[0]);
+    close(ends[1]);
+    return;
+  }
+  c->wake->ours = 1;
+  set_events(c->wake, POLLIN);
+  c->wake_writer = ends[1];
+}
+
+/* A transfer ended: tells those who wait for it elsewhere. Only those: the pipe would stay readable,
+** and all others would spin. */
+static void announce(struct client *c, struct transfer *t) {
+  if (t->waiters == 0 || t->announced)
+    return;
+  t->announced = 1;
+  c->announced++;
+  if (c->announced == 1)
+    wake(c);
+}
+
+/* Nobody waits for it any more. */
+static void withdraw(struct client *c, struct transfer *t) {
+  if (!t->announced)
+    return;
+  t->announced = 0;
+  c->announced--;
+  if (c->announced == 0)
+    drain(c);
+}
+
+/* ---- the life of a transfer ---- */
+
+static void link_transfer(struct client *c, struct transfer *t) {
+  t->next = c->transfers;
+  if (c->transfers != NULL)
+    c->transfers->previous = t;
+  c->transfers = t;
+}
+
+static void unlink_transfer(struct client *c, struct transfer *t) {
+  if (t->previous != NULL)
+    t->previous->next = t->next;
+  else if (c->transfers == t)
+    c->transfers = t->next;
+  if (t->next != NULL)
+    t->next->previous = t->previous;
+  t->previous = t->next = NULL;
+}
+
+/* Keeps an easy handle for another request, or frees it. */
+static void keep_easy(struct client *c, CURL *easy, int reusable) {
+  if (reusable && !c->closed && c->spares < MAX_SPARE) {
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL); /* it goes with its transfer */
+    c->spare[c->spares++] = easy;
+  } else
+    curl_easy_cleanup(easy);
+}
+
+/* Ends a transfer that is with libcurl. */
+static void end_transfer(struct client *c, struct transfer *t, CURLcode code) {
+  struct sigpipe guard;
+  CURL *easy = t->easy;
+  transfer_finish(t, code);
+  sigpipe_hold(&guard);
+  curl_multi_remove_handle(t->pool->multi, easy);
+  while (t->watches != NULL) {
+    t->watches->multiplexed |= t->multiplexed;
+    disown_watch(t->watches);
+  }
+  t->easy = NULL;
+  keep_easy(c, easy, !t->has_body);
+  sigpipe_release(&guard);
+  curl_slist_free_all(t->headers);
+  t->headers = NULL;
+  t->pool->running--;
+  t->pool = NULL;
+  unlink_transfer(c, t);
+  announce(c, t);
+}
+
+/* ---- pools ---- */
+
+/* Opens a pool for the requests to come; 0 when libcurl cannot. */
+static int open_pool(struct client *c) {
+  struct pool *pool = calloc(1, sizeof(*pool));
+  if (pool == NULL)
+    return 0;
+  pool->multi = curl_multi_init();
+  if (pool->multi == NULL) {
+    free(pool);
+    return 0;
+  }
+#if LIBCURL_VERSION_NUM >= 0x081400 /* a name server that is silent must not hold up a close */
+  curl_multi_setopt(pool->multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
+  curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+  curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+  curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, (void *)pool);
+  pool->client = c;
+  pool->next = c->pools;
+  c->pools = pool;
+  c->process = getpid();
+  return 1;
+}
+
+/* Removes what libcurl did not mention when it closed the pool. */
+static void forget_watches(struct watch *w, const struct pool *pool) {
+  while (w != NULL) {
+    struct watch *next = w->next;
+    if (w->pool == pool) {
+      w->ours = 0; /* that number is not open any more */
+      remove_watch(w);
     }
+    w = next;
+  }
+}
+
+/* Ends what runs in the pool at *at, as failed connections or as closed by the program, and lets all
+** its connections go. */
+static void close_pool(struct client *c, struct pool **at, const char *failure) {
+  struct pool *pool = *at;
+  struct sigpipe guard;
+  struct transfer *t, *next;
+  for (t = c->transfers; t != NULL; t = next) {
+    next = t->next;
+    if (t->pool != pool)
+      continue;
+    t->closed = failure == NULL;
+    end_transfer(c, t, CURLE_ABORTED_BY_CALLBACK);
+    if (failure != NULL)
+      transfer_explain(t, failure);
+  }
+  sigpipe_hold(&guard);
+  curl_multi_cleanup(pool->multi);
+  sigpipe_release(&guard);
+  forget_watches(c->active, pool);
+  forget_watches(c->idle, pool);
+  *at = pool->next;
+  free(pool);
+}
+
+/* Closes the pools that are over. */
+static void sweep(struct client *c) {
+  struct pool **at = &c->pools;
+  while (*at != NULL)
+    if ((*at)->broken)
+      close_pool(c, at, "libcurl ran out of memory");
+    else if ((*at)->retired && (*at)->running == 0)
+      close_pool(c, at, NULL);
+    else
+      at = &(*at)->next;
+}
+
+/* Retires the pool that takes requests if one of its idle connections has something to say that
+** nobody asked for: a second answer, a word of farewell, the end. HTTP/2 is different: libcurl deals
+** with the frames that come while it is idle. */
+static void retire_unsound(struct client *c) {
+  size_t n = 0;
+  struct watch *w;
+  int ready;
+  if (c->pools == NULL)
+    return;
+  for (w = c->idle; w != NULL; w = w->next)
+    if (w->pool == c->pools && !w->multiplexed)
+      n = poll_too(c, n, w, POLLIN);
+  do
+    ready = n > 0 ? poll(c->polled, (nfds_t)n, 0) : 0;
+  while (ready == -1 && errno == EINTR);
+  c->pools->retired |= ready > 0;
 }
 
 /* In a forked child the connections are still the parent's: a farewell of TLS or HTTP/2 on them
 ** would end the parent's, so they become /dev/null before libcurl may write to them. */
-static void disown_sockets(struct transfers *all) {
-  struct client *c = (struct client *)(void *)all; /* its first member */
-  size_t i;
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (i = 0; i < c->count; i++)
-    if (c->watches[i].ours) {
-      if (null != -1)
-        dup2(null, c->watches[i].fd);
-      else
-        close(c->watches[i].fd);
-      c->watches[i].ours = 0;
-    }
+static void disown_sockets(struct client *c) {
+  int list, null;
+  if (c->pools == NULL || c->process == getpid())
+    return;
+  null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (list = 0; list < 2; list++) {
+    struct watch *w;
+    for (w = list == 0 ? c->active : c->idle; w != NULL; w = w->next)
+      if (w->ours && w != c->wake) {
+        if (null != -1)
+          dup2(null, w->fd);
+        else
+          close(w->fd);
+      }
+  }
   if (null != -1)
     close(null);
-}
-
-/* Brings the client into a usable state; 0 when libcurl cannot give it a CURLM. */
-static int make_ready(struct client *c) {
-  if (c->transfers.multi && c->transfers.process != getpid()) {
-    disown_sockets(&c->transfers);
-    close_wake(c);
-    close_multi(c, "the process forked while the request was under way");
-  }
-  if (c->broken)
-    close_multi(c, "libcurl ran out of memory");
-  return c->transfers.multi || open_multi(c);
+  close_wake(c);
+  while (c->pools != NULL)
+    close_pool(c, &c->pools, "the process forked while the request was under way");
 }
 
 /* ---- options ---- */
 
 static void set_string(lua_State *L, CURL *easy, CURLoption option, const char *name,
                        CURLcode *code) {
-  if (lua_getfield(L, 1, name) != LUA_TNIL && *code == CURLE_OK)
-    *code = curl_easy_setopt(easy, option, luaL_checkstring(L, -1));
+  if (lua_getfield(L, 1, name) != LUA_TNIL)
+    note(code, curl_easy_setopt(easy, option, luaL_checkstring(L, -1)));
+  lua_pop(L, 1);
+}
+
+#if LIBCURL_VERSION_NUM >= 0x074d00
+
+/* Reads a whole file into c->authorities; its length, or 0 when it cannot be read. */
+static size_t read_authorities(struct client *c, const char *name) {
+  FILE *file = fopen(name, "rb");
+  long length = 0;
+  if (file == NULL)
+    return 0;
+  if (fseek(file, 0, SEEK_END) == 0 && (length = ftell(file)) > 0 && fseek(file, 0, SEEK_SET) == 0)
+    c->authorities = malloc((size_t)length);
+  if (c->authorities == NULL || fread(c->authorities, (size_t)length, 1, file) != 1)
+    length = 0;
+  (void)fclose(file);
+  return (size_t)length;
+}
+
+#endif
+
+/* The authorities are read here and now: a host may confine itself (chroot) before the first call.
+** What cannot be read, or not by this TLS library, is left to libcurl, which says so in each call.
+** https://curl.se/libcurl/c/CURLOPT_CAINFO_BLOB.html */
+static void set_authorities(lua_State *L, struct client *c, CURLcode *code) {
+  if (lua_getfield(L, 1, "ca_file") != LUA_TNIL) {
+    const char *name = luaL_checkstring(L, -1);
+    CURLcode taken = CURLE_UNKNOWN_OPTION;
+#if LIBCURL_VERSION_NUM >= 0x074d00
+    struct curl_blob blob;
+    blob.len = read_authorities(c, name);
+    blob.data = c->authorities;
+    blob.flags = CURL_BLOB_NOCOPY;
+    if (blob.len > 0)
+      taken = curl_easy_setopt(c->defaults.easy, CURLOPT_CAINFO_BLOB, &blob);
+#endif
+    if (taken != CURLE_OK)
+      note(code, curl_easy_setopt(c->defaults.easy, CURLOPT_CAINFO, name));
+  }
   lua_pop(L, 1);
 }
 
@@ -313,37 +723,30 @@ static CURLcode set_defaults(lua_State *L, struct client *c) {
   CURL *easy = c->defaults.easy;
   CURLcode code = set_protocols(easy);
   set_preferences(easy);
-  if (code == CURLE_OK) /* no signals: the host's SIGALRM is the host's */
-    code = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  if (code == CURLE_OK)
-    code = curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  if (code == CURLE_OK)
-    code = curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  if (code == CURLE_OK) /* all that libcurl was built with */
-    code = curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-  if (code == CURLE_OK)
-    code = curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 64L * 1024);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)c);
-  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)c);
+  note(&code, curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L)); /* the host's SIGALRM is the host's */
+  note(&code, curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
+  note(&code, curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2));
+  note(&code, curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "")); /* all that it was built with */
+  note(&code, curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 64L * 1024));
+  note(&code, curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket));
+  note(&code, curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)c));
+  note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket));
+  note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)c));
   set_string(L, easy, CURLOPT_USERAGENT, "user_agent", &code);
   set_string(L, easy, CURLOPT_PROXY, "proxy", &code);
-  set_string(L, easy, CURLOPT_CAINFO, "ca_file", &code);
+  set_authorities(L, c, &code);
   return code;
 }
 
-/* The header lines of every request: here, so that no Lua table holds the token. */
-static void set_headers(lua_State *L, struct client *c) {
+/* Appends the strings of the option `name` to a list of header lines. */
+static void set_lines(lua_State *L, const char *name, struct curl_slist **list) {
   lua_Integer i;
-  if (lua_getfield(L, 1, "headers") == LUA_TTABLE)
-    for (i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
-      struct curl_slist *longer = curl_slist_append(c->defaults.headers, lua_tostring(L, -1));
-      if (!longer)
-        luaL_error(L, "not enough memory");
-      c->defaults.headers = longer;
+  if (lua_getfield(L, 1, name) == LUA_TTABLE)
+    for (i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
+      append_header(L, list, -1);
       lua_pop(L, 1);
     }
+  lua_settop(L, 2);
 }
 
 int client_new(lua_State *L) {
@@ -351,221 +754,265 @@ int client_new(lua_State *L) {
   CURLcode code;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  c = lua_newuserdatauv(L, sizeof *c, 0);
-  memset(c, 0, sizeof *c);
-  c->transfers.wake[0] = c->transfers.wake[1] = -1;
-  c->transfers.disown = disown_sockets;
-  luaL_setmetatable(L, CLIENT_TYPE);
+  c = type_create(L, client_type, sizeof(*c), 0);
   c->defaults.easy = curl_easy_init();
-  if (!c->defaults.easy || !open_multi(c))
-    return luaL_error(L, "not enough memory");
+  if (c->defaults.easy == NULL)
+    return out_of_memory(L);
   code = set_defaults(L, c);
   if (code == CURLE_OUT_OF_MEMORY)
-    return luaL_error(L, "not enough memory");
+    return out_of_memory(L);
   if (code != CURLE_OK)
     return luaL_error(L, "libcurl refuses an option: %s", curl_easy_strerror(code));
-  set_headers(L, c);
-  lua_settop(L, 2);
+  set_lines(L, "headers", &c->defaults.headers); /* in C, so that no Lua table holds the token */
+  set_lines(L, "secret", &c->defaults.headers);
+  set_lines(L, "secret", &c->defaults.secret);
   return 1;
 }
 
-/* ---- what Lua sees ---- */
+/* ---- what Lua sees: loans ---- */
 
 static struct client *check_client(lua_State *L) {
-  return luaL_checkudata(L, 1, CLIENT_TYPE);
+  return type_check(L, 1, client_type);
 }
+
+/* Descriptors that are out, to be waited for, and the transfers for whose sake. A loan returns them
+** by itself, however the wait ends. Its user values keep the client and the transfers alive. */
+struct loan {
+  struct client *client; /* NULL once it is returned */
+  size_t watches, transfers;
+  void *items[]; /* the watches, then the transfers */
+};
+
+static struct transfer *lent_transfer(const struct loan *loan, size_t i) {
+  return loan->items[loan->watches + i];
+}
+
+/* loan:close(): returns the descriptors; also __gc and __close. Any number of times. */
+static int loan_close(lua_State *L) {
+  struct loan *loan = type_check(L, 1, loan_type);
+  struct client *c = loan->client;
+  size_t i;
+  if (c == NULL)
+    return 0;
+  loan->client = NULL;
+  for (i = 0; i < loan->transfers; i++) {
+    struct transfer *t = lent_transfer(loan, i);
+    t->waiters--;
+    if (t->waiters == 0)
+      withdraw(c, t);
+  }
+  for (i = 0; i < loan->watches; i++) {
+    struct watch *w = loan->items[i];
+    w->loans--;
+    if (w->loans == 0 && w->client == NULL) {
+      close(w->out);
+      free(w);
+    }
+  }
+  return 0;
+}
+
+/* loan:fds() → sequence of {fd = integer, events = "r" | "w" | "rw"}, a new one that may be changed */
+static int loan_fds(lua_State *L) {
+  static const char *const names[] = {"r", "r", "w", "rw"};
+  const struct loan *loan = type_check(L, 1, loan_type);
+  size_t i;
+  lua_createtable(L, (int)loan->watches, 0);
+  for (i = 0; i < loan->watches && loan->client != NULL; i++) {
+    const struct watch *w = loan->items[i];
+    lua_createtable(L, 0, 2);
+    lua_pushinteger(L, w->out);
+    lua_setfield(L, -2, "fd");
+    lua_pushstring(L, names[(w->events & POLLIN ? 1 : 0) + (w->events & POLLOUT ? 2 : 0)]);
+    lua_setfield(L, -2, "events");
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/* client:lend([transfers]) → loan
+** What to wait for before the next step: the sockets of these transfers (a sequence; all without one),
+** and a pipe that tells when one of them has ended during another's step. None of the descriptors is
+** closed before the loan is: a closed connection becomes ready instead. */
+static int client_lend(lua_State *L) {
+  struct client *c = check_client(L);
+  struct selection s = select_transfers(L, 2);
+  struct loan *loan;
+  size_t i, room, transfers = s.count > 0 ? (size_t)s.count : 0;
+  unselect(&s);
+  disown_sockets(c);
+  if (!c->closed)
+    open_wake(c);
+  lua_settop(L, 2);
+  lua_createtable(L, (int)transfers, 0); /* a copy: what is in it must stay */
+  for (i = 1; i <= transfers; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i);
+    lua_rawseti(L, 3, (lua_Integer)i);
+  }
+  room = c->watches;
+  loan = type_create(L, loan_type, sizeof(*loan) + (room + transfers) * sizeof(loan->items[0]), 2);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, -2, 2);
+  if (c->closed) /* perhaps by a finalizer, while memory was asked for */
+    return 1;
+  s = select_transfers(L, s.count == -1 ? 5 : 3); /* nothing raises from here on */
+  loan->client = c;
+  loan->watches = collect(c, &s);
+  unselect(&s);
+  if (loan->watches > room) /* a finalizer opened sockets meanwhile */
+    loan->watches = room;
+  for (i = 0; i < loan->watches; i++)
+    loan->items[i] = find_watch(c, c->polled[i].fd);
+  if (c->wake != NULL && loan->watches < room)
+    loan->items[loan->watches++] = c->wake;
+  for (i = 0; i < loan->watches; i++)
+    ((struct watch *)loan->items[i])->loans++;
+  for (; loan->transfers < transfers; loan->transfers++) {
+    struct transfer *t = selected(&s, (lua_Integer)loan->transfers + 1);
+    loan->items[loan->watches + loan->transfers] = t;
+    t->waiters++;
+  }
+  return 1;
+}
+
+/* ---- what Lua sees: clients ---- */
 
 /* client:send(request) → transfer; nil, "closed", message when the client is closed
 ** request: url (string); and, optional: method (string, "GET"), headers (sequence of strings as
-** CURLOPT_HTTPHEADER takes them), body (string), timeout and connect_timeout (seconds, 60 and 5),
-** max_body (bytes, 64 MiB), proxy (string, "" for none), fresh (boolean: not over a connection that
-** was used before), anonymous (boolean: without the client's headers). Raises for a request that libcurl does not take, and when memory is short. */
+** CURLOPT_HTTPHEADER takes them, instead of the client's), anonymous (boolean: with these headers
+** alone, without the client's secret ones), body (string), connect_timeout (seconds, 5), max_body
+** (bytes, 64 MiB), proxy (string, "" for none), fresh (boolean: not over a connection that was used
+** before). Raises for a request that libcurl does not take, and when memory is short. */
 static int client_send(lua_State *L) {
   struct client *c = check_client(L);
   struct transfer *t;
   luaL_checktype(L, 2, LUA_TTABLE);
-  t = transfer_new(L, 1); /* before the look at `closed`: a finalizer may close the client */
-  if (c->closed) {
+  t = type_create(L, transfer_type, sizeof(*t), 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  if (c->closed) { /* perhaps by a finalizer, just now */
     luaL_pushfail(L);
     lua_pushliteral(L, "closed");
     lua_pushliteral(L, "the client was closed");
     return 3;
   }
-  if (!make_ready(c))
-    return luaL_error(L, "not enough memory");
-  transfer_send(L, t, &c->transfers, &c->defaults, 2);
+  disown_sockets(c);
+  t->received = &c->received;
+  if (c->spares > 0)
+    t->easy = c->spare[--c->spares];
+  transfer_prepare(L, t, &c->defaults, 2);
+  retire_unsound(c);
+  sweep(c);
+  if (((c->pools == NULL || c->pools->retired) && !open_pool(c)) ||
+      curl_multi_add_handle(c->pools->multi, t->easy) != CURLM_OK)
+    return out_of_memory(L);
+  t->pool = c->pools;
+  t->pool->running++;
+  link_transfer(c, t);
   return 1;
 }
 
-/* Notes which transfers libcurl is through with. Those that the caller did not step for learn of it
-** by the wake pipe. */
-static void finish_transfers(struct client *c, const struct selection *s) {
-  const CURLMsg *message;
-  int left, i;
-  while ((message = curl_multi_info_read(c->transfers.multi, &left)) != NULL) {
-    struct transfer *t = transfer_of(message->easy_handle);
-    int mine = s->last < s->first;
-    transfer_finish(t, message->data.result);
-    for (i = s->first; i <= s->last && !mine; i++)
-      mine = transfer_check(s->L, i) == t;
-    if (!mine)
-      transfer_announce(t);
-  }
-}
-
-static void act(struct client *c, curl_socket_t fd, int events) {
+static void act(struct pool *pool, curl_socket_t fd, int events) {
   int running;
-  if (curl_multi_socket_action(c->transfers.multi, fd, events, &running) > CURLM_OK)
-    c->broken = 1;
+  if (!pool->broken && curl_multi_socket_action(pool->multi, fd, events, &running) > CURLM_OK)
+    pool->broken = 1;
 }
 
-/* Lets libcurl act on the selected sockets that are ready; 0 when none is. */
+/* Lets libcurl act on the selected descriptors that are ready; 0 when none is. Acting on one may
+** close others. */
 static int act_on_sockets(struct client *c, const struct selection *s) {
-  nfds_t i, n = collect(c, s);
-  if (n == 0 || poll(c->polled, n, 0) <= 0)
+  size_t i, n = collect(c, s);
+  if (n == 0 || poll(c->polled, (nfds_t)n, 0) <= 0)
     return 0;
-  for (i = 0; i < n && !c->broken; i++) {
+  for (i = 0; i < n; i++) {
     short got = c->polled[i].revents;
     int events = (got & POLLIN ? CURL_CSELECT_IN : 0) | (got & POLLOUT ? CURL_CSELECT_OUT : 0);
+    const struct watch *w = got != 0 ? find_watch(c, c->polled[i].fd) : NULL;
     if (got & (POLLERR | POLLHUP | POLLNVAL))
       events |= CURL_CSELECT_IN | CURL_CSELECT_ERR;
-    if (events)
-      act(c, c->polled[i].fd, events);
+    if (w != NULL && w->pool != NULL)
+      act(w->pool, w->fd, events);
   }
   return 1;
 }
 
 /* Lets libcurl act on its timers, and on what it has to do at once. */
 static void act_on_timers(struct client *c) {
-  long ms = 0;
-  int steps;
-  for (steps = 0; steps < MAX_EAGER_STEPS && ms == 0 && !c->broken; steps++) {
-    act(c, CURL_SOCKET_TIMEOUT, 0);
-    if (curl_multi_timeout(c->transfers.multi, &ms) != CURLM_OK)
-      ms = -1;
+  struct pool *pool;
+  for (pool = c->pools; pool != NULL; pool = pool->next) {
+    long ms = 0;
+    int steps;
+    for (steps = 0; steps < MAX_EAGER_STEPS && ms == 0 && !pool->broken; steps++) {
+      act(pool, CURL_SOCKET_TIMEOUT, 0);
+      if (curl_multi_timeout(pool->multi, &ms) != CURLM_OK)
+        ms = -1;
+    }
   }
 }
 
-/* client:step(transfer…) → number of transfers still running; never blocks
-** With transfers, only their sockets are looked after, so that thousands of coroutines, each with a
-** transfer of its own, do not do one another's work; without, all. */
+/* Ends the transfers that libcurl is done with. */
+static void finish_transfers(struct client *c) {
+  struct pool *pool;
+  for (pool = c->pools; pool != NULL; pool = pool->next) {
+    const CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(pool->multi, &left)) != NULL)
+      end_transfer(c, transfer_of(message->easy_handle), message->data.result);
+  }
+}
+
+static int count_running(const struct client *c) {
+  const struct pool *pool;
+  int running = 0;
+  for (pool = c->pools; pool != NULL; pool = pool->next)
+    running += pool->running;
+  return running;
+}
+
+/* client:step([transfers]) → number of transfers that still run; never blocks
+** With transfers (a sequence), only their sockets are looked after, so that thousands of coroutines,
+** each with a transfer of its own, do not do one another's work; without, all. */
 static int client_step(lua_State *L) {
   struct client *c = check_client(L);
-  struct selection s = select_transfers(L, c, 2);
-  struct sigpipe guard;
-  if (c->transfers.running > 0 && make_ready(c)) {
+  disown_sockets(c);
+  if (count_running(c) > 0) {
+    struct selection s = select_transfers(L, 2);
+    size_t enough = c->received + MAX_EAGER_BYTES;
+    struct sigpipe guard;
     int steps = 0;
     sigpipe_hold(&guard);
     (void)act_on_sockets(c, &s);
     do /* a connection may be there at once, so that the request can go */
       act_on_timers(c);
-    while (++steps < MAX_EAGER_STEPS && !c->broken && act_on_sockets(c, &s));
+    while (++steps < MAX_EAGER_STEPS && c->received < enough && act_on_sockets(c, &s));
     sigpipe_release(&guard);
-    finish_transfers(c, &s);
-    if (c->broken)
-      close_multi(c, "libcurl ran out of memory");
+    unselect(&s);
+    finish_transfers(c);
+    sweep(c);
   }
-  lua_pushinteger(L, c->transfers.running);
+  lua_pushinteger(L, count_running(c));
   return 1;
-}
-
-static void push_fd(lua_State *L, lua_Integer position, int fd, const char *events) {
-  lua_createtable(L, 0, 2);
-  lua_pushinteger(L, fd);
-  lua_setfield(L, -2, "fd");
-  lua_pushstring(L, events);
-  lua_setfield(L, -2, "events");
-  lua_rawseti(L, -2, position);
-}
-
-/* Opens the wake pipe; 0 when it cannot be had. */
-static int open_wake(struct client *c) {
-  int i;
-  if (c->transfers.wake[0] != -1)
-    return 1;
-  if (pipe(c->transfers.wake) == -1) {
-    c->transfers.wake[0] = c->transfers.wake[1] = -1;
-    return 0;
-  }
-  for (i = 0; i < 2; i++) {
-    fcntl(c->transfers.wake[i], F_SETFD, FD_CLOEXEC);
-    fcntl(c->transfers.wake[i], F_SETFL, O_NONBLOCK);
-  }
-  if (c->transfers.unclaimed > 0)
-    transfers_wake(&c->transfers, 1);
-  return 1;
-}
-
-/* client:fds(transfer…) → sequence of {fd = integer, events = "r" | "w" | "rw"}
-** What to wait for before the next step: the sockets of these transfers (without any: all), and a
-** pipe that tells when one of them has ended during another's step. None of them is closed before
-** client:give_back gets the sequence. */
-static int client_fds(lua_State *L) {
-  static const char *const names[] = {"", "r", "w", "rw"};
-  struct client *c = check_client(L);
-  struct selection s = select_transfers(L, c, 2);
-  lua_Integer position = 0;
-  struct pollfd *lent;
-  nfds_t i, n, room;
-  int argument;
-  for (argument = s.first; argument <= s.last; argument++)
-    transfer_await(transfer_check(L, argument));
-  lua_newtable(L);
-  if (c->closed || !make_ready(c))
-    return 1;
-  if (open_wake(c))
-    push_fd(L, ++position, c->transfers.wake[0], "r");
-  room = (nfds_t)c->count;
-  lent = lua_newuserdatauv(L, (room + 1) * sizeof *lent, 0);
-  lua_insert(L, -2);
-  n = collect(c, &s);
-  if (n > room)
-    n = room;
-  for (i = 0; i < n; i++) { /* all of them first: tables may have a finalizer run, for anything */
-    struct watch *w = find_watch(c, c->polled[i].fd);
-    lent[i] = c->polled[i];
-    if (w)
-      w->lent++;
-  }
-  for (i = 0; i < n; i++) {
-    short events = lent[i].events;
-    push_fd(L, ++position, lent[i].fd,
-            names[(events & POLLIN ? 1 : 0) + (events & POLLOUT ? 2 : 0)]);
-  }
-  return 1;
-}
-
-/* client:give_back(fds): the descriptors that client:fds returned are watched no longer */
-static int client_give_back(lua_State *L) {
-  struct client *c = check_client(L);
-  lua_Integer i, count;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  count = luaL_len(L, 2);
-  for (i = 1; i <= count; i++) {
-    struct watch *w;
-    lua_geti(L, 2, i);
-    lua_getfield(L, -1, "fd");
-    w = find_watch(c, (curl_socket_t)lua_tointeger(L, -1));
-    lua_pop(L, 2);
-    if (w && w->lent && --w->lent == 0 && w->doomed) {
-      close(w->fd);
-      remove_watch(c, w);
-    }
-  }
-  return 0;
 }
 
 /* client:timeout() → seconds after which libcurl wants a step whatever happens; nil: never */
 static int client_timeout(lua_State *L) {
   struct client *c = check_client(L);
-  long ms = -1;
-  if (c->transfers.running == 0 || !make_ready(c))
-    return 0;
-  if (c->transfers.running == 0) /* they ended here and now: the process has forked */
-    ms = 0;
-  else if (curl_multi_timeout(c->transfers.multi, &ms) != CURLM_OK || ms < 0)
-    return 0;
-  lua_pushnumber(L, (lua_Number)ms / 1000);
+  const struct pool *pool;
+  long least = -1;
+  if (c->pools != NULL && c->process != getpid())
+    least = 0; /* what runs ends here and now */
+  for (pool = c->pools; pool != NULL && least != 0; pool = pool->next) {
+    long ms = -1;
+    if (pool->running > 0 && curl_multi_timeout(pool->multi, &ms) == CURLM_OK && ms >= 0 &&
+        (least == -1 || ms < least))
+      least = ms;
+  }
+  if (least == -1)
+    luaL_pushfail(L);
+  else
+    lua_pushnumber(L, (lua_Number)least / 1000);
   return 1;
 }
 
@@ -574,20 +1021,16 @@ static int client_timeout(lua_State *L) {
 static int client_wait(lua_State *L) {
   struct client *c = check_client(L);
   lua_Number seconds = luaL_checknumber(L, 2);
-  struct selection all = {L, 3, 2, 0};
-  nfds_t n = c->closed || !make_ready(c) ? 0 : collect(c, &all);
+  struct selection all = {L, 0, -1};
+  size_t n;
   int ms = 0;
+  disown_sockets(c);
+  n = collect(c, &all);
   if (seconds >= INT_MAX / 1000)
     ms = INT_MAX;
   else if (seconds > 0)
-    ms = (int)(seconds * 1000) + 1; /* up: early is a round too many */
-  (void)poll(c->polled, n, ms);
-  return 0;
-}
-
-/* client:wake(): lets everybody return who waits for client:fds() */
-static int client_wake(lua_State *L) {
-  transfers_wake(&check_client(L)->transfers, 1);
+    ms = (int)(seconds * 1000) + 1; /* rounded up, or the caller would have to wait once more */
+  (void)poll(c->polled, (nfds_t)n, ms);
   return 0;
 }
 
@@ -595,22 +1038,24 @@ static int client_wake(lua_State *L) {
 static int client_close(lua_State *L) {
   struct client *c = check_client(L);
   c->closed = 1;
-  if (c->transfers.multi && c->transfers.process != getpid())
-    disown_sockets(&c->transfers);
-  close_multi(c, NULL);
+  disown_sockets(c);
   close_wake(c);
+  while (c->pools != NULL)
+    close_pool(c, &c->pools, NULL);
+  while (c->spares > 0)
+    curl_easy_cleanup(c->spare[--c->spares]);
   curl_easy_cleanup(c->defaults.easy);
   curl_slist_free_all(c->defaults.headers);
-  memset(&c->defaults, 0, sizeof c->defaults);
-  while (c->count) { /* nobody will give these back */
-    close(c->watches[0].fd);
-    remove_watch(c, &c->watches[0]);
-  }
-  free(c->watches);
+  curl_slist_free_all(c->defaults.secret);
+  memset(&c->defaults, 0, sizeof(c->defaults));
+  free(c->by_fd);
   free(c->polled);
-  c->watches = NULL;
+  free(c->authorities);
+  c->by_fd = NULL;
   c->polled = NULL;
-  c->capacity = 0;
+  c->authorities = NULL;
+  c->fds = 0;
+  c->room = 0;
   return 0;
 }
 
@@ -619,27 +1064,88 @@ static int client_tostring(lua_State *L) {
   if (c->closed)
     lua_pushliteral(L, "gradient.core.client (closed)");
   else
-    lua_pushfstring(L, "gradient.core.client (%d running)", c->transfers.running);
+    lua_pushfstring(L, "gradient.core.client (%d running)", count_running(c));
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-    {"send", client_send},           {"step", client_step},   {"fds", client_fds},
-    {"timeout", client_timeout},     {"wait", client_wait},   {"wake", client_wake},
-    {"give_back", client_give_back}, {"close", client_close}, {NULL, NULL},
-};
+/* ---- what Lua sees: the end of a transfer, which is between the client and libcurl ---- */
 
-static const luaL_Reg metamethods[] = {
-    {"__gc", client_close},
-    {"__close", client_close},
-    {"__tostring", client_tostring},
-    {NULL, NULL},
-};
+/* Is it with libcurl? In a forked child it ends here and now. */
+static int is_running(const struct transfer *t) {
+  if (t->pool != NULL)
+    disown_sockets(t->pool->client);
+  return t->pool != NULL;
+}
+
+/* transfer:close(): ends it, if it still runs, and frees what it holds; also __close */
+static int close_transfer(lua_State *L) {
+  struct transfer *t = transfer_check(L, 1);
+  if (t->easy != NULL || t->code == CURLE_OK)
+    t->closed = 1;
+  if (is_running(t))
+    end_transfer(t->pool->client, t, CURLE_ABORTED_BY_CALLBACK);
+  curl_easy_cleanup(t->easy); /* NULL, unless it was never sent */
+  t->easy = NULL;
+  transfer_free(t);
+  return 0;
+}
+
+/* __gc: if it is still being decoded, that was ended by an error. */
+static int collect_transfer(lua_State *L) {
+  transfer_check(L, 1)->decoding = 0;
+  return close_transfer(L);
+}
+
+/* transfer:expire(message): its time is over: it ends with the code "timeout", unless an answer outside
+** 2xx is there. A connection on which nothing of an answer came may be dead: its pool is retired, so
+** that the next request goes over a new one. */
+static int expire_transfer(lua_State *L) {
+  struct transfer *t = transfer_check(L, 1);
+  const char *message = luaL_checkstring(L, 2);
+  if (is_running(t)) {
+    struct client *c = t->pool->client;
+    t->pool->retired |= t->head.length == 0;
+    end_transfer(c, t, CURLE_OPERATION_TIMEDOUT);
+    transfer_explain(t, message);
+    sweep(c);
+  }
+  return 0;
+}
+
+/* ---- registration ---- */
+
+static const luaL_Reg client_methods[] = {{"send", client_send}, {"step", client_step},
+                                          {"lend", client_lend}, {"timeout", client_timeout},
+                                          {"wait", client_wait}, {"close", client_close},
+                                          {NULL, NULL}};
+
+static const luaL_Reg loan_methods[] = {{"fds", loan_fds}, {"close", loan_close}, {NULL, NULL}};
+
+static const luaL_Reg transfer_methods[] = {
+    {"close", close_transfer}, {"expire", expire_transfer}, {NULL, NULL}};
+
+/* Sets how objects of the type whose metatable is on top of the stack end. */
+static void set_end(lua_State *L, lua_CFunction close, lua_CFunction collect_garbage) {
+  lua_pushcfunction(L, close);
+  lua_setfield(L, -2, "__close");
+  lua_pushcfunction(L, collect_garbage);
+  lua_setfield(L, -2, "__gc");
+}
 
 void client_register(lua_State *L) {
-  luaL_newmetatable(L, CLIENT_TYPE);
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
+  type_new(L, client_type);
+  set_end(L, client_close, client_close);
+  lua_pushcfunction(L, client_tostring);
+  lua_setfield(L, -2, "__tostring");
+  luaL_newlib(L, client_methods);
   lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  type_new(L, loan_type);
+  set_end(L, loan_close, loan_close);
+  luaL_newlib(L, loan_methods);
+  lua_setfield(L, -2, "__index");
+  type_new(L, transfer_type);
+  set_end(L, close_transfer, collect_transfer);
+  transfer_register(L);
+  luaL_setfuncs(L, transfer_methods, 0);
+  lua_pop(L, 4);
 }

@@ -8,7 +8,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Registers the metatable of clients. */
+/* Registers the metatables of clients, loans and transfers. */
 void client_register(lua_State *L);
 
 /* core.client(options) → client */

@@ -5,17 +5,11 @@
 */
 #include "transfer.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <lauxlib.h>
-
-#define TRANSFER_TYPE "gradient.transfer"
 
 /* bytes of a header block, as many as a browser takes */
 #define MAX_HEAD ((size_t)256 * 1024)
@@ -23,78 +17,62 @@
 /* what a body's buffer starts with at the most, whatever Content-Length claims */
 #define MAX_FIRST_RESERVE ((size_t)1024 * 1024)
 
+/* libcurl's code for a header line over 100 KiB: CURLE_TOO_LARGE, since 8.6; before, it says that it
+** is out of memory */
+#define TOO_LARGE 100
+
 /* what a request gets that does not say */
-#define DEFAULT_TIMEOUT_MS         60000L
-#define DEFAULT_CONNECT_TIMEOUT_MS 5000L
-#define DEFAULT_MAX_BODY           ((lua_Integer)64 * 1024 * 1024)
+#define DEFAULT_CONNECT_TIMEOUT 5.0
+#define DEFAULT_MAX_BODY        ((lua_Integer)64 * 1024 * 1024)
 
-struct buffer {
-  char *bytes;
-  size_t length, capacity;
-};
+const char transfer_type[] = "gradient.transfer";
 
-/* why one of our own callbacks stopped a transfer */
-enum stop { STOP_NONE, STOP_HEAD_TOO_LARGE, STOP_LINE_TOO_LONG, STOP_BODY_TOO_LARGE, STOP_MEMORY };
-
-struct transfer {
-  struct transfers *all; /* NULL once the client has let go of it */
-  struct transfer *previous, *next;
-  CURL *easy;                 /* NULL once it has ended */
-  struct curl_slist *headers; /* of the request, as long as it runs */
-  struct buffer head, body;   /* of the answer */
-  int head_complete;          /* the empty line that ends it has come */
-  size_t max_body;
-  unsigned long serial;
-  long status;
-  int may_share; /* https, which can be HTTP/2 */
-  int sent;      /* some of the request was written to a connection */
-  int closed;    /* ended by the program */
-  int awaited;   /* somebody waits for it, elsewhere perhaps */
-  int unclaimed; /* see struct transfers */
-  int decoding;  /* so many times at the moment: the body must stay */
-  enum stop stop;
-  CURLcode code;
-  char message[CURL_ERROR_SIZE];
-};
-
-/* ---- SIGPIPE ---- */
-
-void sigpipe_hold(struct sigpipe *guard) {
-  sigset_t pipe_only, pending;
-  sigemptyset(&pending);
-  sigpending(&pending);
-  guard->was_pending = sigismember(&pending, SIGPIPE);
-  sigemptyset(&pipe_only);
-  sigaddset(&pipe_only, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &pipe_only, &guard->mask);
+int out_of_memory(lua_State *L) {
+  return luaL_error(L, "not enough memory");
 }
 
-void sigpipe_release(const struct sigpipe *guard) {
-  sigset_t pending;
-  int saved = errno;
-  sigemptyset(&pending);
-  sigpending(&pending);
-  if (!guard->was_pending && sigismember(&pending, SIGPIPE)) {
-    sigset_t pipe_only;
-    int number;
-    sigemptyset(&pipe_only);
-    sigaddset(&pipe_only, SIGPIPE);
-    sigwait(&pipe_only, &number); /* it is pending, so this takes it away at once */
+/* ---- types of userdata ---- */
+
+void type_new(lua_State *L, const char *type) {
+  lua_newtable(L);
+  lua_pushstring(L, type);
+  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, type);
+}
+
+void *type_check(lua_State *L, int index, const char *type) {
+  void *object = lua_touserdata(L, index);
+  if (object != NULL && lua_getmetatable(L, index)) {
+    int same;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, type);
+    same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    if (same)
+      return object;
   }
-  pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
-  errno = saved;
+  luaL_typeerror(L, index, type);
+  return lua_touserdata(L, index); /* not reached */
+}
+
+void *type_create(lua_State *L, const char *type, size_t size, int values) {
+  void *object = lua_newuserdatauv(L, size, values);
+  memset(object, 0, size);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, type);
+  lua_setmetatable(L, -2);
+  return object;
 }
 
 /* ---- buffers ---- */
 
 static void buffer_free(struct buffer *b) {
   free(b->bytes);
-  memset(b, 0, sizeof *b);
+  memset(b, 0, sizeof(*b));
 }
 
 /* Makes room for `more` bytes; 0 when there is no memory for them. */
 static int buffer_reserve(struct buffer *b, size_t more) {
-  size_t wanted = b->capacity ? b->capacity : 1024;
+  size_t wanted = b->capacity > 0 ? b->capacity : 1024;
   char *bytes;
   if (b->capacity - b->length >= more)
     return 1;
@@ -104,16 +82,11 @@ static int buffer_reserve(struct buffer *b, size_t more) {
     wanted *= 2;
   }
   bytes = realloc(b->bytes, wanted);
-  if (!bytes)
+  if (bytes == NULL)
     return 0;
   b->bytes = bytes;
   b->capacity = wanted;
   return 1;
-}
-
-static void buffer_append(struct buffer *b, const char *bytes, size_t length) {
-  memcpy(b->bytes + b->length, bytes, length);
-  b->length += length;
 }
 
 /* Appends within `max`; else remembers why not, and the callback's 0 stops the transfer. */
@@ -124,7 +97,9 @@ static size_t receive(struct transfer *t, struct buffer *b, size_t max, enum sto
   else if (!buffer_reserve(b, length))
     t->stop = STOP_MEMORY;
   else {
-    buffer_append(b, bytes, length);
+    memcpy(b->bytes + b->length, bytes, length);
+    b->length += length;
+    *t->received += length;
     return length;
   }
   return 0;
@@ -132,24 +107,31 @@ static size_t receive(struct transfer *t, struct buffer *b, size_t max, enum sto
 
 /* ---- libcurl's callbacks: no Lua in here ---- */
 
+static int is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* A folded line belongs to the one before; RFC 9112, 5.2 asks for spaces in the place of the fold. */
 static void unfold(struct buffer *head) {
-  while (head->length > 0 &&
-         (head->bytes[head->length - 1] == '\r' || head->bytes[head->length - 1] == '\n'))
+  while (head->length > 0 && is_blank(head->bytes[head->length - 1]))
     head->length--;
 }
 
-/* CURLOPT_HEADERFUNCTION: one complete header line at a time */
+/* CURLOPT_HEADERFUNCTION: one complete header line at a time. A head begins at the start, and after
+** one with a 1xx status; what comes after the final head is a trailer, which nobody asks for. */
 static size_t on_header(char *line, size_t size, size_t count, void *userdata) {
   struct transfer *t = userdata;
   size_t length = size * count;
-  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
-    t->head.length = 0; /* an answer begins; what came before was a 1xx one */
+  if (t->head_complete && t->interim) {
+    t->head.length = 0;
     t->head_complete = 0;
   }
   if (t->head_complete)
-    return length; /* a trailer of the body: nobody asks for it */
-  if (length > 0 && (line[0] == ' ' || line[0] == '\t'))
+    return length;
+  if (t->head.length == 0) { /* "HTTP/1.1 103 Early Hints" */
+    const char *status = memchr(line, ' ', length);
+    t->interim = status != NULL && status + 1 < line + length && status[1] == '1';
+  } else if (length > 0 && (line[0] == ' ' || line[0] == '\t'))
     unfold(&t->head);
   t->head_complete = length > 0 && (line[0] == '\r' || line[0] == '\n');
   return receive(t, &t->head, MAX_HEAD, STOP_HEAD_TOO_LARGE, line, length);
@@ -169,61 +151,54 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *userdata) {
 
 /* ---- from a Lua table to an easy handle ---- */
 
-/* The field `name` of the request in milliseconds for libcurl; `fallback` (ms) where it is nil. */
-static long milliseconds(lua_State *L, int request, const char *name, long fallback) {
-  lua_Number seconds;
-  if (lua_getfield(L, request, name) == LUA_TNIL) {
-    lua_pop(L, 1);
-    return fallback;
-  }
-  seconds = lua_tonumber(L, -1);
-  lua_pop(L, 1);
-  if (!(seconds > 0)) /* false for NaN and for what is no number, too */
-    luaL_error(L, "%s must be a positive number of seconds", name);
-  if (seconds >= INT_MAX / 1000)
-    return INT_MAX;
-  return (long)(seconds * 1000) + ((seconds * 1000) > (lua_Number)(long)(seconds * 1000));
+void note(CURLcode *first, CURLcode code) {
+  if (*first == CURLE_OK)
+    *first = code;
 }
 
-/* Appends a header line to the request's; libcurl must find no second line in it. */
-static void add_header(lua_State *L, struct transfer *t, const char *line, size_t length) {
+/* libcurl must find no second line in it. */
+void append_header(lua_State *L, struct curl_slist **list, int index) {
   struct curl_slist *longer;
-  size_t i;
+  size_t i, length;
+  const char *line = lua_tolstring(L, index, &length);
+  if (line == NULL) {
+    luaL_error(L, "a request header must be a string");
+    return;
+  }
   for (i = 0; i < length; i++)
     if ((unsigned char)line[i] < ' ' && line[i] != '\t')
       luaL_error(L, "a request header holds a control character");
-  longer = curl_slist_append(t->headers, line);
-  if (!longer)
-    luaL_error(L, "not enough memory");
-  t->headers = longer;
+  longer = curl_slist_append(*list, line);
+  if (longer == NULL)
+    out_of_memory(L);
+  *list = longer;
 }
 
-/* The request's own header lines, then the client's. */
-static void add_headers(lua_State *L, struct transfer *t, int request,
-                        const struct curl_slist *more) {
+/* The client's header lines; or the request's own, and what is secret of the client's. */
+static void set_headers(lua_State *L, struct transfer *t, const struct transfer_defaults *defaults,
+                        int request, CURLcode *code) {
+  struct curl_slist *lines = defaults->headers;
   if (lua_getfield(L, request, "headers") == LUA_TTABLE) {
-    lua_Integer i, count = (lua_Integer)lua_rawlen(L, -1);
+    const struct curl_slist *secret = defaults->secret;
+    lua_Integer i, count = luaL_len(L, -1);
     for (i = 1; i <= count; i++) {
-      size_t length;
-      const char *line;
-      lua_rawgeti(L, -1, i);
-      line = lua_tolstring(L, -1, &length);
-      if (line)
-        add_header(L, t, line, length);
-      else
-        luaL_error(L, "a request header must be a string");
+      lua_geti(L, -1, i);
+      append_header(L, &t->headers, -1);
       lua_pop(L, 1);
     }
+    if (lua_getfield(L, request, "anonymous") != LUA_TNIL && lua_toboolean(L, -1))
+      secret = NULL;
+    lua_pop(L, 1);
+    for (; secret != NULL; secret = secret->next) {
+      struct curl_slist *longer = curl_slist_append(t->headers, secret->data);
+      if (longer == NULL)
+        out_of_memory(L);
+      t->headers = longer;
+    }
+    lines = t->headers;
   }
   lua_pop(L, 1);
-  for (; more; more = more->next)
-    add_header(L, t, more->data, strlen(more->data));
-}
-
-/* Keeps the first failure of a row of curl_easy_setopt calls. */
-static void note(CURLcode *first, CURLcode code) {
-  if (*first == CURLE_OK)
-    *first = code;
+  note(code, curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, lines));
 }
 
 /* Method and body. A request with a body that is not repeatable must not go over a connection that
@@ -235,12 +210,12 @@ static void set_method(lua_State *L, struct transfer *t, int request, CURLcode *
   lua_getfield(L, request, "body");
   lua_getfield(L, request, "fresh");
   body = lua_tolstring(L, -2, &length);
-  if (body) {
+  t->has_body = body != NULL;
+  if (body != NULL) {
     note(code, curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length));
     note(code, curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, body));
   }
-  if (lua_isstring(L, -3))
-    note(code, curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, lua_tostring(L, -3)));
+  note(code, curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, lua_tostring(L, -3)));
   note(code, curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, (long)lua_toboolean(L, -1)));
   lua_pop(L, 3);
 }
@@ -248,47 +223,51 @@ static void set_method(lua_State *L, struct transfer *t, int request, CURLcode *
 /* Path and query once more. When libcurl has no memory for its own copy of the query, it goes on
 ** without one (parseurlandfillconn in its url.c), which is the request for another page. Not for a
 ** proxy that wants the whole URL as target: only one of plain http does. */
-static void set_target(struct transfer *t, const char *url, CURLcode *code) {
+static const char *target_of(const char *url) {
   const char *target = strstr(url, "://");
-  if (target)
+  if (target != NULL)
     target = strpbrk(target + 3, "/?#");
-  if (target && *target == '/' && !strpbrk(target, " #"))
-    note(code, curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, target));
+  return target != NULL && *target == '/' && strpbrk(target, " #") == NULL ? target : NULL;
 }
 
 static void set_url(lua_State *L, struct transfer *t, int request, CURLcode *code) {
-  const char *url, *proxy = NULL;
+  const char *url, *proxy;
   lua_getfield(L, request, "url");
-  url = lua_tostring(L, -1);
-  if (!url)
+  lua_getfield(L, request, "proxy");
+  url = lua_tostring(L, -2);
+  proxy = lua_tostring(L, -1);
+  if (url == NULL)
     luaL_error(L, "a request needs a url");
   note(code, curl_easy_setopt(t->easy, CURLOPT_URL, url));
   /* many requests over one HTTP/2 connection, rather than a connection for each; only TLS can
      offer HTTP/2 here, so plain http must not wait to find out */
   t->may_share = strncmp(url, "https:", 6) == 0;
   note(code, curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, (long)t->may_share));
-  if (lua_getfield(L, request, "proxy") != LUA_TNIL) {
-    proxy = lua_tostring(L, -1);
+  if (proxy != NULL)
     note(code, curl_easy_setopt(t->easy, CURLOPT_PROXY, proxy));
-  }
-  if (t->may_share || (proxy && !*proxy))
-    set_target(t, url, code);
+  note(code,
+       curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET,
+                        t->may_share || (proxy != NULL && *proxy == '\0') ? target_of(url) : NULL));
   lua_pop(L, 2);
 }
 
+/* The time for a connection is libcurl's to divide among a host's addresses. All other time is
+** reckoned by those who drive the transfer. */
 static void set_limits(lua_State *L, struct transfer *t, int request, CURLcode *code) {
-  lua_Integer max_body;
-  note(code, curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS,
-                              milliseconds(L, request, "timeout", DEFAULT_TIMEOUT_MS)));
-  note(code,
-       curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
-                        milliseconds(L, request, "connect_timeout", DEFAULT_CONNECT_TIMEOUT_MS)));
-  lua_getfield(L, request, "max_body");
-  max_body = lua_isnil(L, -1) ? DEFAULT_MAX_BODY : lua_tointeger(L, -1);
-  lua_pop(L, 1);
+  lua_Number seconds = DEFAULT_CONNECT_TIMEOUT;
+  lua_Integer max_body = DEFAULT_MAX_BODY;
+  if (lua_getfield(L, request, "connect_timeout") != LUA_TNIL)
+    seconds = lua_tonumber(L, -1);
+  if (lua_getfield(L, request, "max_body") != LUA_TNIL)
+    max_body = lua_tointeger(L, -1);
+  lua_pop(L, 2);
+  if (!(seconds > 0)) /* false for NaN and for what is no number, too */
+    luaL_error(L, "connect_timeout must be a positive number of seconds");
   if (max_body < 1)
     luaL_error(L, "max_body must be a positive number of bytes");
   t->max_body = (size_t)max_body;
+  t->connect_ms = seconds >= INT_MAX / 1000 ? INT_MAX : (long)(seconds * 1000) + 1;
+  note(code, curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, t->connect_ms));
 }
 
 static void set_callbacks(struct transfer *t, CURLcode *code) {
@@ -298,174 +277,85 @@ static void set_callbacks(struct transfer *t, CURLcode *code) {
   note(code, curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, (void *)t));
   note(code, curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body));
   note(code, curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, (void *)t));
-  note(code, curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers));
 }
 
-/* ---- the life of a transfer ---- */
-
-struct transfer *transfer_new(lua_State *L, int client) {
-  struct transfer *t = lua_newuserdatauv(L, sizeof *t, 1);
-  memset(t, 0, sizeof *t);
-  luaL_setmetatable(L, TRANSFER_TYPE);
-  lua_pushvalue(L, client);
-  lua_setiuservalue(L, -2, 1);
-  return t;
-}
-
-static void link_to(struct transfers *all, struct transfer *t) {
-  t->all = all;
-  t->next = all->first;
-  if (all->first)
-    all->first->previous = t;
-  all->first = t;
-}
-
-static void unlink_from(struct transfers *all, struct transfer *t) {
-  if (t->previous)
-    t->previous->next = t->next;
-  else
-    all->first = t->next;
-  if (t->next)
-    t->next->previous = t->previous;
-  t->previous = t->next = NULL;
-  t->all = NULL;
-}
-
-/* The request's part is over: back to libcurl with what is libcurl's. */
-static void release_request(struct transfer *t) {
-  struct sigpipe guard;
-  if (t->easy) {
-    sigpipe_hold(&guard);
-    if (t->all && t->all->process != getpid())
-      t->all->disown(t->all);
-    if (t->all && t->all->multi)
-      curl_multi_remove_handle(t->all->multi, t->easy);
-    curl_easy_cleanup(t->easy);
-    sigpipe_release(&guard);
-    t->easy = NULL;
-    if (t->all)
-      t->all->running--;
-  }
-  curl_slist_free_all(t->headers);
-  t->headers = NULL;
-}
-
-void transfers_wake(struct transfers *all, int readable) {
-  char byte = 0;
-  ssize_t done;
-  if (all->wake[0] == -1)
-    return;
-  do
-    done = readable ? write(all->wake[1], &byte, 1) : read(all->wake[0], &byte, 1);
-  while (done == -1 && errno == EINTR);
-}
-
-void transfer_await(struct transfer *t) {
-  t->awaited = 1;
-}
-
-void transfer_announce(struct transfer *t) {
-  if (t->unclaimed || !t->awaited)
-    return;
-  t->unclaimed = 1;
-  if (t->all->unclaimed++ == 0)
-    transfers_wake(t->all, 1);
-}
-
-/* Somebody has looked at it. */
-static void claim(struct transfer *t) {
-  t->awaited = 0;
-  if (!t->unclaimed)
-    return;
-  t->unclaimed = 0;
-  if (t->all && --t->all->unclaimed == 0)
-    transfers_wake(t->all, 0);
-}
-
-static void set_message(struct transfer *t, const char *message) {
-  strncpy(t->message, message, sizeof t->message - 1);
-}
-
-void transfer_finish(struct transfer *t, CURLcode code) {
-  long written = 0;
-  curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
-  curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &written);
-  t->sent = written > 0;
-  t->code = code;
-  if (code == CURLE_OK && !t->head_complete) { /* to libcurl, that is an answer */
-    t->code = CURLE_PARTIAL_FILE;
-    set_message(t, "the connection was closed in the middle of the answer's headers");
-  } else if (code == CURLE_OUT_OF_MEMORY && t->head.length > 0 && !t->head_complete)
-    t->stop = STOP_LINE_TOO_LONG;                             /* libcurl has no other code for it */
-  else if (code == CURLE_WRITE_ERROR && t->stop == STOP_NONE) /* its decompression gave up */
-    set_message(t, "the answer's compression is damaged");
-  release_request(t);
-}
-
-void transfers_release(struct transfers *all, const char *failure) {
-  struct transfer *t, *next;
-  for (t = all->first; t; t = next) {
-    next = t->next;
-    if (t->easy) {
-      transfer_finish(t, CURLE_ABORTED_BY_CALLBACK);
-      t->closed = failure == NULL;
-      if (failure) {
-        set_message(t, failure);
-        transfer_announce(t);
-      }
-    }
-    if (!failure) {
-      t->unclaimed = 0;
-      unlink_from(all, t);
-    }
-  }
-  if (!failure)
-    all->unclaimed = 0;
-}
-
-void transfer_send(lua_State *L, struct transfer *t, struct transfers *all,
-                   const struct transfer_defaults *defaults, int request) {
+void transfer_prepare(lua_State *L, struct transfer *t, const struct transfer_defaults *defaults,
+                      int request) {
   CURLcode code = CURLE_OK;
-  t->easy = curl_easy_duphandle(defaults->easy);
-  if (!t->easy)
-    luaL_error(L, "not enough memory");
-  lua_getfield(L, request, "anonymous");
-  add_headers(L, t, request, lua_toboolean(L, -1) ? NULL : defaults->headers);
-  lua_pop(L, 1);
+  if (t->easy == NULL)
+    t->easy = curl_easy_duphandle(defaults->easy);
+  if (t->easy == NULL)
+    out_of_memory(L);
+  set_callbacks(t, &code);
   set_url(L, t, request, &code);
   set_method(L, t, request, &code);
   set_limits(L, t, request, &code);
-  set_callbacks(t, &code);
+  set_headers(L, t, defaults, request, &code);
   if (code == CURLE_OUT_OF_MEMORY)
-    luaL_error(L, "not enough memory");
+    out_of_memory(L);
   if (code != CURLE_OK)
     luaL_error(L, "libcurl refuses the request: %s", curl_easy_strerror(code));
-  if (curl_multi_add_handle(all->multi, t->easy) != CURLM_OK)
-    luaL_error(L, "not enough memory");
-  link_to(all, t);
-  all->running++;
-  t->serial = ++all->sent;
+}
+
+/* ---- its end ---- */
+
+void transfer_explain(struct transfer *t, const char *message) {
+  strncpy(t->message, message, sizeof(t->message) - 1);
+}
+
+/* Whether the server may have seen the request. What went to a proxy to ask for a tunnel has not
+** reached it: without a connection of its own behind that, TLS with the server has not begun. */
+static int was_sent(CURL *easy, int is_tls) {
+  long written = 0, tunnel = 0, connections = 0;
+  curl_off_t tls_ready = 0;
+  curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &written);
+  curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
+  curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
+  curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &tls_ready);
+  if (tunnel != 0 && tunnel / 100 != 2)
+    return 0;
+  return written > 0 && !(is_tls && connections > 0 && tls_ready == 0);
+}
+
+void transfer_finish(struct transfer *t, CURLcode code) {
+  long version = 0;
+  curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
+  curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+  t->multiplexed = version >= CURL_HTTP_VERSION_2_0;
+  t->sent = was_sent(t->easy, t->may_share);
+  t->code = code;
+  if (t->interim)
+    t->head_complete = 0;
+  if (code == CURLE_OK && !t->head_complete) { /* to libcurl, that is an answer */
+    t->code = CURLE_PARTIAL_FILE;
+    transfer_explain(t, "the connection was closed in the middle of the answer's headers");
+  } else if ((code == CURLE_OUT_OF_MEMORY || (int)code == TOO_LARGE) && t->head.length > 0 &&
+             !t->head_complete)
+    t->stop = STOP_LINE_TOO_LONG;
+  else if (code == CURLE_WRITE_ERROR && t->stop == STOP_NONE) /* its decompression gave up */
+    transfer_explain(t, "the answer's compression is damaged");
+}
+
+void transfer_free(struct transfer *t) {
+  curl_slist_free_all(t->headers);
+  t->headers = NULL;
+  buffer_free(&t->head);
+  if (t->decoding == 0)
+    buffer_free(&t->body);
 }
 
 struct transfer *transfer_check(lua_State *L, int index) {
-  return luaL_checkudata(L, index, TRANSFER_TYPE);
-}
-
-struct transfer *transfer_of(CURL *easy) {
-  char *t = NULL;
-  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
-  return (struct transfer *)(void *)t;
-}
-
-int transfer_may_share(const struct transfer *t) {
-  return t->may_share;
-}
-
-unsigned long transfer_serial(const struct transfer *t) {
-  return t->serial;
+  return type_check(L, index, transfer_type);
 }
 
 /* ---- what Lua sees ---- */
+
+/* Is there an answer? One outside 2xx counts as soon as status and headers are whole: they say what
+** there is to say, and the body is as far as it came. */
+static int has_answer(const struct transfer *t) {
+  return t->easy == NULL && !t->closed &&
+         (t->code == CURLE_OK || (t->head_complete && t->status / 100 != 2));
+}
 
 /* The failure in one word, for a program. */
 static const char *code_name(const struct transfer *t) {
@@ -495,24 +385,20 @@ static void push_message(lua_State *L, const struct transfer *t) {
   else if (t->stop == STOP_MEMORY)
     lua_pushliteral(L, "not enough memory for the answer");
   else
-    lua_pushstring(L, t->message[0] ? t->message : curl_easy_strerror(t->code));
-}
-
-static int is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    lua_pushstring(L, t->message[0] != '\0' ? t->message : curl_easy_strerror(t->code));
 }
 
 /* Where the next line begins. */
 static const char *after_line(const char *line, const char *last) {
   const char *end = memchr(line, '\n', (size_t)(last - line));
-  return end ? end + 1 : last;
+  return end != NULL ? end + 1 : last;
 }
 
 /* Pushes name (lower case) and value of a header line; 0 and nothing for any other line. */
 static int push_header(lua_State *L, const char *line, const char *end) {
   const char *colon = memchr(line, ':', (size_t)(end - line));
   luaL_Buffer name;
-  if (!colon || is_blank(*line))
+  if (colon == NULL || is_blank(*line))
     return 0;
   luaL_buffinit(L, &name);
   for (; line < colon; line++)
@@ -557,17 +443,14 @@ static void push_headers(lua_State *L, const struct buffer *head) {
 ** code: "timeout", "certificate", "too_large", "closed", "connection". */
 static int transfer_result(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
-  claim(t);
-  if (t->easy) {
-    lua_pushnil(L);
-    return 1;
-  }
-  if (!t->closed && t->code == CURLE_OK) {
+  if (has_answer(t)) {
     lua_pushinteger(L, t->status);
     push_headers(L, &t->head);
     return 2;
   }
   luaL_pushfail(L);
+  if (t->easy != NULL)
+    return 1;
   lua_pushstring(L, code_name(t));
   push_message(L, t);
   lua_pushboolean(L, t->sent);
@@ -578,7 +461,7 @@ void transfer_check_decoding(lua_State *L, int index, struct json_options *optio
   const char *opener = luaL_optstring(L, index + 2, "{");
   options->keep_nulls = lua_toboolean(L, index);
   options->member = luaL_optlstring(L, index + 1, NULL, &options->member_length);
-  luaL_argcheck(L, strlen(opener) == 1 && strchr("{[\"", *opener), index + 2,
+  luaL_argcheck(L, strlen(opener) == 1 && strchr("{[\"", *opener) != NULL, index + 2,
                 "must be '{', '[' or '\"'");
   options->opener = *opener;
 }
@@ -590,11 +473,11 @@ static int transfer_decode(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
   struct json_options options;
   int results;
-  if (t->easy || t->closed || t->code != CURLE_OK)
+  if (!has_answer(t))
     return luaL_error(L, "this transfer has no answer to decode");
   transfer_check_decoding(L, 2, &options);
   t->decoding++; /* a finalizer that runs meanwhile may close the transfer */
-  results = json_decode(L, t->body.bytes ? t->body.bytes : "", t->body.length, &options);
+  results = json_decode(L, t->body.bytes, t->body.length, &options);
   if (--t->decoding == 0 && t->closed)
     buffer_free(&t->body);
   return results;
@@ -608,59 +491,39 @@ static int transfer_body(lua_State *L) {
   luaL_argcheck(L, max >= 0, 2, "must not be negative");
   if ((lua_Unsigned)max < length)
     length = (size_t)max;
-  lua_pushlstring(L, t->body.bytes ? t->body.bytes : "", length);
+  lua_pushlstring(L, t->body.bytes != NULL ? t->body.bytes : "", length);
   return 1;
 }
 
-/* transfer:close(): ends it, if it still runs, and frees what it holds; also __close */
-static int transfer_close(lua_State *L) {
+/* transfer:extend(seconds): gives the connection more time to be made. libcurl counts the time in
+** which nobody let it work, too; whoever was away for so long makes up for it. */
+static int transfer_extend(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
-  if (t->easy || t->code == CURLE_OK)
-    t->closed = 1;
-  claim(t);
-  release_request(t);
-  if (t->all)
-    unlink_from(t->all, t);
-  buffer_free(&t->head);
-  if (t->decoding == 0)
-    buffer_free(&t->body);
+  lua_Number ms = luaL_checknumber(L, 2) * 1000;
+  if (t->easy != NULL && ms > 0) {
+    t->connect_ms = ms < (lua_Number)(INT_MAX - t->connect_ms) ? t->connect_ms + (long)ms : INT_MAX;
+    curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, t->connect_ms);
+  }
   return 0;
-}
-
-/* __gc: if it is still being decoded, that was ended by an error. */
-static int transfer_collect(lua_State *L) {
-  transfer_check(L, 1)->decoding = 0;
-  return transfer_close(L);
 }
 
 static int transfer_tostring(lua_State *L) {
   const struct transfer *t = transfer_check(L, 1);
-  lua_pushfstring(L, "gradient.transfer (%s)",
-                  t->easy     ? "running"
-                  : t->closed ? "closed"
-                              : "ended");
+  const char *state = t->easy != NULL ? "running" : t->closed ? "closed" : "ended";
+  lua_pushfstring(L, "gradient.transfer (%s)", state);
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-    {"result", transfer_result},
-    {"decode", transfer_decode},
-    {"body", transfer_body},
-    {"close", transfer_close},
-    {NULL, NULL},
-};
-
-static const luaL_Reg metamethods[] = {
-    {"__gc", transfer_collect},
-    {"__close", transfer_close},
-    {"__tostring", transfer_tostring},
-    {NULL, NULL},
-};
+static const luaL_Reg methods[] = {{"result", transfer_result},
+                                   {"decode", transfer_decode},
+                                   {"body", transfer_body},
+                                   {"extend", transfer_extend},
+                                   {NULL, NULL}};
 
 void transfer_register(lua_State *L) {
-  luaL_newmetatable(L, TRANSFER_TYPE);
-  luaL_setfuncs(L, metamethods, 0);
+  lua_pushcfunction(L, transfer_tostring);
+  lua_setfield(L, -2, "__tostring");
   luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__index");
 }

@@ -1,11 +1,11 @@
 /*
-** transfer.h: one HTTP request and its answer. A client (client.c) owns the CURLM and tells
-** when libcurl is through with a transfer; nothing here waits.
+** transfer.h: one HTTP request and its answer. Nothing here waits, and nothing here knows a CURLM:
+** a client (client.c) hands the easy handle to libcurl and tells when it is done.
 */
 #ifndef GRADIENT_TRANSFER_H
 #define GRADIENT_TRANSFER_H
 
-#include <signal.h>
+#include <stddef.h>
 
 #include <curl/curl.h>
 #include <lua.h>
@@ -14,78 +14,94 @@
 
 #pragma GCC visibility push(hidden)
 
-struct transfer;
+struct pool;
+struct watch;
 
-/* the transfers of one client */
-struct transfers {
-  CURLM *multi;
-  pid_t process; /* whose connections these are; in another one, `disown` them before libcurl may
-                    write to them */
-  void (*disown)(struct transfers *all);
-  struct transfer *first; /* all that are not released yet, whether they run or not */
-  int running;            /* libcurl still works on these */
-  int unclaimed;          /* awaited, ended during somebody else's step, not looked at since */
-  int wake[2];            /* a pipe, readable while unclaimed > 0; -1 until somebody waits on it */
-  unsigned long sent;     /* serial number of the latest one */
+struct buffer {
+  char *bytes;
+  size_t length, capacity;
 };
 
-/* what a request gets from its client */
+/* why one of our own callbacks stopped a transfer */
+enum stop { STOP_NONE, STOP_HEAD_TOO_LARGE, STOP_LINE_TOO_LONG, STOP_BODY_TOO_LARGE, STOP_MEMORY };
+
+struct transfer {
+  CURL *easy;                 /* NULL before it is sent and once it has ended */
+  struct curl_slist *headers; /* of this request alone, as long as it runs */
+  struct buffer head, body;   /* of the answer */
+  size_t max_body;
+  size_t *received; /* adds up what a step of the client receives */
+  long connect_ms;  /* how long the connection may take, for libcurl */
+  CURLcode code;
+  enum stop stop;
+  long status;
+  int head_complete; /* the empty line that ends the head has come */
+  int interim;       /* that head is a 1xx one: another follows */
+  int may_share;     /* https, which can be HTTP/2: many over one connection */
+  int has_body;      /* the request has: its handle is not used again */
+  int sent;          /* the server may have seen the request */
+  int multiplexed;   /* it went over HTTP/2 or later */
+  int closed;        /* ended by the program */
+  int decoding;      /* so many times at the moment: the body must stay */
+  char message[CURL_ERROR_SIZE];
+
+  /* what its client keeps with it, from sending it to its end */
+  struct pool *pool;
+  struct transfer *previous, *next; /* in the client's list */
+  struct watch *watches;            /* the descriptors that libcurl watches for it */
+  int waiters;                      /* loans that are about it */
+  int announced;                    /* it ended while somebody waited for it */
+  int selected;                     /* scratch: the step at hand is about it */
+};
+
+/* what all requests of a client have in common */
 struct transfer_defaults {
   CURL *easy;                 /* options, to be copied */
-  struct curl_slist *headers; /* further header lines */
+  struct curl_slist *headers; /* of a request that brings none of its own */
+  struct curl_slist *secret;  /* the header lines of every request but an anonymous one */
 };
 
-/* Registers the metatable of transfers. */
+/* Adds what transfers can do without their client to the metatable on top of the stack, and leaves
+** the table of their methods on it. */
 void transfer_register(lua_State *L);
 
-/* A new transfer on the stack, not sent as yet. It keeps the value at `client` alive. */
-struct transfer *transfer_new(lua_State *L, int client);
+/* Prepares a request: fills t->easy, which may hold a handle that was used before, from the request
+** table at `request`. Raises for a request that libcurl does not take, and when memory is short. */
+void transfer_prepare(lua_State *L, struct transfer *t, const struct transfer_defaults *defaults,
+                      int request);
 
-/* Hands the request table at `request` to libcurl, as a transfer that is new. Raises for a request
-** that libcurl does not take, and when memory is short. */
-void transfer_send(lua_State *L, struct transfer *t, struct transfers *all,
-                   const struct transfer_defaults *defaults, int request);
+/* libcurl is done with it: keeps the outcome. The easy handle stays, for the caller to take. */
+void transfer_finish(struct transfer *t, CURLcode code);
 
-/* The transfer at `index`, or an argument error. */
-struct transfer *transfer_check(lua_State *L, int index);
+/* Frees what a transfer holds that has no easy handle any more. */
+void transfer_free(struct transfer *t);
 
-/* The transfer that an easy handle belongs to; NULL for a handle that is libcurl's own. */
-struct transfer *transfer_of(CURL *easy);
-
-/* Its serial number in its client, from 1: what a socket's owner is known by. */
-unsigned long transfer_serial(const struct transfer *t);
-
-/* May it go over a connection with others, as HTTP/2 does? */
-int transfer_may_share(const struct transfer *t);
+/* Keeps why a transfer failed that libcurl has no word for. */
+void transfer_explain(struct transfer *t, const char *message);
 
 /* Reads the optional arguments keep_nulls, member and opener from `index` on. */
 void transfer_check_decoding(lua_State *L, int index, struct json_options *options);
 
-/* Called when libcurl is through with it: keeps the outcome, gives the easy handle back. */
-void transfer_finish(struct transfer *t, CURLcode code);
+/* The transfer at `index`, or an argument error. */
+struct transfer *transfer_check(lua_State *L, int index);
 
-/* Somebody is going to wait for it. */
-void transfer_await(struct transfer *t);
+/* Appends a header line; an error when it holds a control character or memory is short. */
+void append_header(lua_State *L, struct curl_slist **list, int index);
 
-/* Tells who waits for it elsewhere that it has ended. Nobody is told who does not wait: the pipe
-** would stay readable, and all others would spin. */
-void transfer_announce(struct transfer *t);
+/* Keeps the first failure of a row of libcurl's calls. */
+void note(CURLcode *first, CURLcode code);
 
-/* Ends all running transfers: with `failure` (a sentence) as failed connections; without, as closed
-** by the program, and lets go of every transfer. The CURLM itself is left to the client. */
-void transfers_release(struct transfers *all, const char *failure);
+/* Raises the error that memory is short. */
+int out_of_memory(lua_State *L);
 
-/* Makes the wake pipe readable, or drains it. */
-void transfers_wake(struct transfers *all, int readable);
-
-/* Around calls of libcurl that may write to a socket: a peer that is gone must not kill the host
-** by SIGPIPE (libcurl leaves that to us with CURLOPT_NOSIGNAL). */
-struct sigpipe {
-  sigset_t mask;
-  int was_pending;
-};
-void sigpipe_hold(struct sigpipe *guard);
-void sigpipe_release(const struct sigpipe *guard);
+/*
+** Types of userdata. `type` is the address of the type's name: it is the key of the metatable in
+** the registry, so two copies of the module in one process do not take one another's objects.
+*/
+extern const char transfer_type[];
+void type_new(lua_State *L, const char *type); /* pushes a new metatable with __name */
+void *type_check(lua_State *L, int index, const char *type);
+void *type_create(lua_State *L, const char *type, size_t size, int values); /* zeroed */
 
 #pragma GCC visibility pop
 

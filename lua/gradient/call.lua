@@ -13,7 +13,9 @@ local retry = require "gradient.retry"
 ---@field failures integer  of these, the ones that count against max_retries
 ---@field sent_at number?  when (core.now) the latest attempt was made
 ---@field ended_at number?  when the whole answer was there
----@field driven_at number?  when somebody looked after the attempt last
+---@field left number  seconds that the attempt under way may still take
+---@field total_left number  seconds that the call may still take
+---@field counted_until number?  up to when (core.now) time was counted
 local call_methods = {}
 
 local call_metatable = { __name = "gradient.call", __index = call_methods }
@@ -24,19 +26,21 @@ local call = {}
 
 --- A new call, due at once.
 ---@param client table
----@param request table  for core's client:send, and `max_retries`, `deadline` (core.now, after
----which no attempt may last), `member` and `opener` (without: the answer is text), `identity`,
----`absent` and `caution` (see resource.lua); `shown_url`, `place`, `redact` for what is secret
+---@param request table  for core's client:send, and `timeout`, `total_timeout` (seconds),
+---`max_retries`, `member` and `opener` (without: the answer is text), `identity`, `absent` and
+---`caution` (see resource.lua); `shown_url`, `place`, `redact` for what is secret
 ---@param pace gradient.pace?
 ---@return gradient.call
 function call.new(client, request, pace)
   local redact = client.redact
   if request.redact then
-    redact = function(told) return client.redact(request.redact(told)) end
+    redact = function(value) return client.redact(request.redact(value)) end
   end
   return setmetatable({
     client = client, request = request, pace = pace, redact = redact,
-    attempts = 0, failures = 0, over = false, started_at = core.now(), resume_at = 0,
+    attempts = 0, failures = 0, over = false, events = {},
+    started_at = core.now(), resume_at = 0, left = request.timeout,
+    total_left = request.total_timeout,
   }, call_metatable)
 end
 
@@ -46,9 +50,10 @@ function call_methods:release()
   self.transfer = nil
 end
 
---- Ends the call: whoever still drives it gets an error.
+--- Ends the call: whoever still drives it gets an error. Nothing is told of it.
 function call_methods:close()
   self:release()
+  self.events = {}
   if self.over then return end
   self.over, self.resume_at = true, nil
   self.error = errors.new{
@@ -58,12 +63,23 @@ end
 
 call_metatable.__close = call_methods.close
 
+-- Notes what on_event is to be told.
 function call_methods:event(kind, fields)
-  local client = self.client
-  if not client.on_event then return end
+  if not self.client.on_event then return end
   fields.type, fields.attempt = kind, self.attempts
   fields.method, fields.url = self.request.method, self.request.shown_url or self.request.url
-  client.on_event(fields)
+  table.insert(self.events, fields)
+end
+
+--- Tells on_event what has happened; it may do anything. Returns whether there was something.
+---@return boolean
+function call_methods:tell()
+  local told = false
+  while self.events[1] do
+    told = true
+    self.client.on_event(table.remove(self.events, 1))
+  end
+  return told
 end
 
 function call_methods:fail(fields)
@@ -98,20 +114,30 @@ local function default_message(status, headers, body)
   return "the server gave no reason that can be read"
 end
 
+-- What a body says of an error, in the words of the API or of a gateway: grpc's `message`, the
+-- `detail` and `title` of RFC 9457, `error` as a string or as an object with a message.
+local function reason_of(said)
+  local nested = type(said.error) == "table" and said.error.message
+  for _, reason in ipairs{ said.message or false, said.detail or false, said.title or false,
+    said.error or false, nested or false } do
+    if type(reason) == "string" and reason ~= "" then return reason end
+  end
+end
+
 -- The error that an answer outside 2xx stands for.
 function call_methods:answer_error(status, headers)
   local redact, body = self.redact, self:body_excerpt()
-  local told = self.transfer:decode()
-  if type(told) ~= "table" then told = {} end
+  local said = self.transfer:decode()
+  if type(said) ~= "table" then said = {} end
   local function text(value)
     return type(value) == "string" and value ~= "" and redact(value) or nil
   end
   return {
     kind = errors.kind(status), status = status,
-    message = text(told.message) or redact(default_message(status, headers, body)),
-    id = text(told.id), request_id = text(told.request_id) or text(headers["x-request-id"]),
+    message = redact(reason_of(said) or default_message(status, headers, body)),
+    id = text(said.id), request_id = text(said.request_id) or text(headers["x-request-id"]),
     headers = redact(headers), body = body,
-    retry_after = retry.server_delay(status, headers, os.time()),
+    retry_after = retry.server_delay(status, headers),
   }
 end
 
@@ -128,14 +154,14 @@ function call_methods:transfer_error(code, message)
 end
 
 -- Another attempt after a pause, or the end. A 429 of an iteration need not count (see pace.lua).
-function call_methods:retry_or_fail(fields, failure, now)
-  local delay = fields.retry_after or retry.backoff(self.attempts)
+function call_methods:retry_or_fail(fields, failure)
   local request = self.request
-  if delay > retry.longest_delay or request.deadline and now + delay > request.deadline
+  local delay = retry.delay(self.attempts, fields.retry_after)
+  if delay > retry.longest_delay or delay > self.total_left
     or not retry.is_worthwhile(request.method, failure) then
     return self:fail(fields)
   end
-  local refusals = 0
+  local now, refusals = core.now(), 0
   if self.pace and fields.status == 429 then
     refusals = self.pace:refused(self, now, delay)
   else
@@ -145,39 +171,51 @@ function call_methods:retry_or_fail(fields, failure, now)
   self:release()
   self.resume_at = now + delay
   self:event("retry", {
-    delay = delay, status = fields.status,
-    reason = fields.kind .. ": " .. fields.message,
+    delay = delay, status = fields.status, reason = fields.kind .. ": " .. fields.message,
   })
 end
 
 --- Makes the next attempt.
 function call_methods:send()
-  local request = self.request
-  if request.deadline then
-    request.timeout = math.max(0.001, math.min(request.timeout, request.deadline - core.now()))
-  end
-  local transfer, code, message = self.client.core:send(request)
-  self.resume_at = nil
+  local transfer, code, message = self.client.core:send(self.request)
   if not transfer then return self:fail{ kind = code, message = message } end
-  self.transfer, self.attempts = transfer, self.attempts + 1
-  self.sent_at = core.now()
-  self.driven_at, self.neglected = self.sent_at, false
+  self.transfer, self.resume_at, self.attempts = transfer, nil, self.attempts + 1
+  self.sent_at, self.left = core.now(), self.request.timeout
+  self.counted_until = self.sent_at
   self:event("request", {})
 end
 
--- The transfer has ended one way or another.
-function call_methods:conclude(now, status, headers_or_code, message, sent)
-  if not status then
-    -- libcurl counts the time in which the program did not come back to us, too; once, that is
-    -- forgiven
-    if headers_or_code == "timeout" and self.neglected and not self.forgiven then
-      self:release()
-      self.forgiven, self.attempts, self.resume_at = true, self.attempts - 1, now
-      return
-    end
-    return self:retry_or_fail(self:transfer_error(headers_or_code, message),
-      { code = headers_or_code, sent = sent }, now)
+--- Seconds that the call may go on as it is: the attempt under way, or the pause.
+---@return number
+function call_methods:time_left()
+  return self.transfer and math.min(self.left, self.total_left) or self.total_left
+end
+
+--- Counts the time from `since` to `counted`; what else there was up to `now` is not the server's
+--- fault, and is made up for in libcurl, which counts the time for a connection by itself.
+---@param since number  core.now()
+---@param counted number
+---@param now number
+function call_methods:count(since, counted, now)
+  if self.over then return end
+  local before = self.counted_until or since
+  local passed = math.max(0, counted - math.max(since, before))
+  self.counted_until = now
+  self.total_left = self.total_left - passed
+  if self.transfer then
+    self.left = self.left - passed
+    local uncounted = now - before - passed
+    if uncounted > 0 then self.transfer:extend(uncounted) end
   end
+end
+
+-- The transfer has ended one way or another.
+function call_methods:conclude(status, headers_or_code, message, sent)
+  if not status then
+    return self:retry_or_fail(self:transfer_error(headers_or_code, message),
+      { code = headers_or_code, sent = sent })
+  end
+  local now = core.now()
   self:event("response", {
     status = status, elapsed = now - self.sent_at,
     request_id = self.redact(headers_or_code["x-request-id"]),
@@ -189,21 +227,29 @@ function call_methods:conclude(now, status, headers_or_code, message, sent)
     return
   end
   self:retry_or_fail(self:answer_error(status, headers_or_code),
-    { status = status, headers = headers_or_code }, now)
+    { status = status, headers = headers_or_code })
 end
 
---- Takes note of what has come, without waiting.
----@param now number  core.now()
-function call_methods:look(now)
+--- Takes note of what has come and, if nothing has, of the time that is over. Does not wait.
+function call_methods:look()
   if self.over then return end
+  local request = self.request
   if self.client.closed then
-    self:fail{ kind = "closed", message = "the client was closed" }
-  elseif self.transfer then
-    local status, headers_or_code, message, sent = self.transfer:result()
-    if status or headers_or_code then
-      self:conclude(now, status, headers_or_code, message, sent)
-    end
+    return self:fail{ kind = "closed", message = "the client was closed" }
   end
+  local is_late = self:time_left() <= 0
+  local late = is_late and ("no whole answer within %g seconds"):format(
+    self.total_left <= 0 and request.total_timeout or request.timeout)
+  if not self.transfer then
+    if is_late then self:fail(self:transfer_error("timeout", late)) end
+    return
+  end
+  local status, headers_or_code, message, sent = self.transfer:result()
+  if is_late and not (status or headers_or_code) then
+    self.transfer:expire(late)
+    status, headers_or_code, message, sent = self.transfer:result()
+  end
+  if status or headers_or_code then self:conclude(status, headers_or_code, message, sent) end
 end
 
 local function ratelimit(headers)
@@ -267,12 +313,15 @@ function call_methods:decoded()
 end
 
 --- The outcome of a call that is over; once.
----@return table? answer, gradient.response|gradient.error response
+---@return table|string? answer, gradient.response|gradient.error response
 function call_methods:outcome()
   if self.error then return nil, self.error end
   local headers = self.headers
   local answer = self:decoded()
-  if not answer then return nil, self.error end
+  if not answer then
+    self:tell()
+    return nil, self.error
+  end
   self:release()
   return answer, {
     status = self.status, headers = headers, request_id = headers["x-request-id"],

@@ -23,7 +23,6 @@
 --- without `run` and `path` is a resource inside of this one.
 
 local check = require "gradient.check"
-local core = require "gradient.core"
 local paginator = require "gradient.paginator"
 
 -- Only those who send bodies need it. It is looked for when the module is loaded, because a host
@@ -170,7 +169,6 @@ local function new_call(client, operation, ids, params, options, pace)
   local body = operation.body and encode(chosen(operation.body, params, ids))
   local identity = operation.identity
   options.identity = identity and { [identity] = ids[identity] }
-  options.deadline = options.total_timeout and core.now() + options.total_timeout
   return client:call(operation, segments(operation, ids), query_of(operation, params, options),
     body, options, pace)
 end

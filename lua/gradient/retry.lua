@@ -19,30 +19,46 @@ local function number(text)
   return text and text:find("^%d+%.?%d*$") and tonumber(text) or nil
 end
 
+-- Seconds from now to a moment (seconds since the epoch) that the server names, by the server's own
+-- clock: it may be minutes off.
+local function seconds_until(moment, headers)
+  local now = headers.date and core.date(headers.date) or core.date()
+  return moment and moment - now
+end
+
 --- For how long the server asked to be left alone.
 ---@param status integer
 ---@param headers table<string, string>
----@param now integer  seconds since the epoch
----@return number? seconds  nil when it did not say
-function retry.server_delay(status, headers, now)
+---@return number? seconds  more than 0; nil when it did not say, or named a moment that is over
+function retry.server_delay(status, headers)
+  local after, seconds = headers["retry-after"], nil
   local milliseconds = number(headers["retry-after-ms"])
-  if milliseconds then return milliseconds / 1000 end
-  local after = headers["retry-after"]
-  if number(after) then return number(after) end
-  local date = after and core.date(after)
-  if date then return math.max(0, date - now) end
-  local reset = status == 429 and number(headers["ratelimit-reset"])
-  if reset and reset > now then return reset - now end
-  return nil
+  if milliseconds then
+    seconds = milliseconds / 1000
+  elseif after then
+    seconds = number(after) or seconds_until(core.date(after), headers)
+  end
+  if not seconds and status == 429 then
+    seconds = seconds_until(number(headers["ratelimit-reset"]), headers)
+  end
+  return seconds and seconds > 0 and seconds or nil
 end
 
---- How long to wait when the server did not say: 0.5 s, doubling up to 8 s, less up to a quarter at
---- random so that many clients do not come back at the same moment.
+-- A fraction of 1 that differs from process to process; the program's math.random is its own.
+local function fraction()
+  return core.now() * 1e6 * 0.6180339887 % 1
+end
+
+--- How long to wait before the next attempt: 0.5 s, doubling up to 8 s, minus a random part of up
+--- to a quarter, so that many clients do not come back at the same moment. A server's wish goes
+--- first, but nobody comes back in less than a tenth of that time.
 ---@param attempt integer  the one that failed, from 1
+---@param wish number?  see server_delay
 ---@return number seconds
-function retry.backoff(attempt)
+function retry.delay(attempt, wish)
   local seconds = math.min(first_backoff * 2 ^ (attempt - 1), longest_backoff)
-  return seconds * (1 - jitter * math.random())
+  seconds = seconds * (1 - jitter * fraction())
+  return wish and math.max(wish, seconds / 10) or seconds
 end
 
 -- A POST may have been carried out although no answer came.

@@ -6,7 +6,7 @@
 **
 **   host_torture PORT    of a server on 127.0.0.1 that has 9 jobs, and no page 404
 **
-** The core's own allocations are met by linking with -Wl,--wrap=realloc,--wrap=free.
+** The core's own allocations are met by linking with -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free.
 */
 #include <netdb.h>
 #include <netinet/in.h>
@@ -19,8 +19,12 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t number, size_t size);
 void *__real_realloc(void *block, size_t size);
 void __real_free(void *block);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t number, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 void __wrap_free(void *block);
 
@@ -94,21 +98,21 @@ static void *lua_allocate(void *unused, void *block, size_t old_size, size_t siz
     return __real_realloc(block, size);
   if (refuses(OF_LUA))
     return NULL;
-  return block ? __real_realloc(block, size) : counted(OF_LUA, malloc(size));
+  return block ? __real_realloc(block, size) : counted(OF_LUA, __real_malloc(size));
 }
 
 static void *curl_malloc(size_t size) {
-  return refuses(OF_LIBCURL) ? NULL : counted(OF_LIBCURL, malloc(size));
+  return refuses(OF_LIBCURL) ? NULL : counted(OF_LIBCURL, __real_malloc(size));
 }
 
 static void *curl_calloc(size_t count, size_t size) {
-  return refuses(OF_LIBCURL) ? NULL : counted(OF_LIBCURL, calloc(count, size));
+  return refuses(OF_LIBCURL) ? NULL : counted(OF_LIBCURL, __real_calloc(count, size));
 }
 
 static void *curl_realloc(void *block, size_t size) {
   if (refuses(OF_LIBCURL))
     return NULL;
-  return block ? __real_realloc(block, size) : counted(OF_LIBCURL, malloc(size));
+  return block ? __real_realloc(block, size) : counted(OF_LIBCURL, __real_malloc(size));
 }
 
 static char *curl_strdup(const char *text) {
@@ -120,10 +124,18 @@ static void curl_give_back(void *block) {
   __real_free(block);
 }
 
+void *__wrap_malloc(size_t size) {
+  return refuses(OF_CORE) ? NULL : counted(OF_CORE, __real_malloc(size));
+}
+
+void *__wrap_calloc(size_t number, size_t size) {
+  return refuses(OF_CORE) ? NULL : counted(OF_CORE, __real_calloc(number, size));
+}
+
 void *__wrap_realloc(void *block, size_t size) {
   if (refuses(OF_CORE))
     return NULL;
-  return block ? __real_realloc(block, size) : counted(OF_CORE, malloc(size));
+  return block ? __real_realloc(block, size) : counted(OF_CORE, __real_malloc(size));
 }
 
 void __wrap_free(void *block) {

@@ -34,7 +34,8 @@ $(OUT)/host_private: spec/hosts/host_private.c
 	$(CC) $(C99) $(WARNINGS) -o $@ $< -ldl
 
 # The core's own allocations can be refused.
-$(OUT)/asan/host_torture $(OUT)/gcov/host_torture: LDFLAGS := -Wl,--wrap=realloc,--wrap=free
+$(OUT)/asan/host_torture $(OUT)/gcov/host_torture: LDFLAGS := \
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
 # $(1): plain, asan, tsan or gcov (make coverage)
 define rules

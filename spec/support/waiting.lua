@@ -2,7 +2,7 @@
 --
 --   waiting.poll(fds, seconds)     waits as `wait` has to; may be used from anywhere
 --   local wait = waiting.recorder()
---   wait.pauses                    seconds of every pause between two attempts, which are cut short
+--   wait.pauses                    seconds of every pause between two attempts
 --   waiting.open_descriptors()     how many descriptors this process has open
 --   waiting.together{f, g, …}      runs functions as coroutines; their clients need
 --                                  wait = coroutine.yield
@@ -20,17 +20,15 @@ local function poll(fds, seconds)
   cqueues.poll(table.unpack(wanted))
 end
 
---- A `wait` that notes the pauses, in which there is nothing to wait for but the time, and returns
--- from them at once.
+--- A `wait` that notes the pauses, in which there is nothing to wait for but the time.
 local function recorder()
   local pauses = {}
   return setmetatable({ pauses = pauses }, {
     __call = function(_, fds, seconds)
       if #fds == 0 then
         pauses[#pauses + 1] = seconds
-      else
-        poll(fds, seconds)
       end
+      poll(fds, seconds)
     end,
   })
 end
