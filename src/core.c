@@ -16,7 +16,7 @@
 #include "client.h"
 #include "transfer.h"
 
-#define GRADIENT_VERSION "0.1.0"
+#define GRADIENT_VERSION "0.2.0"
 
 #if LIBCURL_VERSION_NUM < 0x073e00
 #error "gradient needs libcurl 7.62 or later (its URL API)"
