@@ -4,10 +4,11 @@
 ** that has no event loop of its own.
 ** https://curl.se/libcurl/c/libcurl-multi.html ("multi_socket")
 **
-** Connections live in pools, a CURLM each. All requests go to the newest pool. When its connections
-** cannot be trusted any more, it is retired: no request joins it, what runs in it goes on, and its
-** connections close with the last of that. So no request is sent over a connection that fell
-** silent, or that has something to say that nobody asked for.
+** Connections live in pools, a CURLM each. A request joins the first one that has room: libcurl goes
+** through all connections of a CURLM for each request, so thousands of them need several. When the
+** connections of a pool cannot be trusted any more, it is retired: no request joins it, what runs in
+** it goes on, and its connections close with the last of that. So no request is sent over a
+** connection that fell silent, or that has something to say that nobody asked for.
 */
 #include "client.h"
 
@@ -35,6 +36,9 @@
 #define MAX_EAGER_STEPS 8
 #define MAX_EAGER_BYTES ((size_t)1024 * 1024)
 
+/* transfers that share a pool: as many as an HTTP/2 server commonly takes over one connection */
+#define POOL_SIZE 100
+
 /* easy handles that are kept for requests to come */
 #define MAX_SPARE 4
 
@@ -44,10 +48,10 @@ static const char loan_type[] = "gradient.loan";
 /* a descriptor to be watched: a socket of libcurl's, or the client's own pipe */
 struct watch {
   struct client *client;         /* NULL once the client has let go of it */
-  struct pool *pool;             /* whose connection it is; NULL for the pipe */
+  struct pool *pool;             /* whose connection it is; NULL for the client's pipe */
   struct transfer *owner;        /* for which libcurl watches it */
   struct watch *next_owned;      /* the next one of that transfer */
-  struct watch *previous, *next; /* in the client's list, of all or of the idle ones */
+  struct watch *previous, *next; /* in one of the pool's lists */
   int fd;                        /* as libcurl, or the client, knows it; -1 once that closed it */
   int out;                       /* the number that is lent: `fd`, or a duplicate of it */
   int loans;                     /* that have it out: an event loop watches it */
@@ -61,21 +65,23 @@ struct pool {
   CURLM *multi;
   struct client *client;
   struct pool *next;
-  int running; /* transfers */
+  struct watch *active, *idle; /* descriptors that libcurl waits for, or does not */
+  int running;                 /* transfers */
   int retired;
-  int broken; /* libcurl gave up on it (no memory for a callback) */
+  int broken;   /* libcurl gave up on it (no memory for a callback) */
+  int selected; /* scratch: the step at hand is about some of its transfers */
 };
 
 struct client {
-  struct pool *pools;         /* the first one takes the next request */
+  struct pool *pools;
   struct transfer *transfers; /* those that run */
   struct transfer_defaults defaults;
   CURL *spare[MAX_SPARE];
   int spares;
-  struct watch *active, *idle; /* descriptors that libcurl waits for, or does not */
-  struct watch **by_fd;        /* the same by number */
-  int fds;                     /* how many numbers there is room for */
-  struct pollfd *polled;       /* scratch for poll(2), with room for every watch */
+  int running;           /* transfers */
+  struct watch **by_fd;  /* the watched descriptors by number */
+  int fds;               /* how many numbers there is room for */
+  struct pollfd *polled; /* scratch for poll(2), with room for every watch */
   size_t watches, room;
   struct watch *wake; /* a pipe, readable while a transfer has ended that others wait for */
   int wake_writer;
@@ -127,7 +133,7 @@ static struct watch *find_watch(const struct client *c, int fd) {
 }
 
 static struct watch **list_of(const struct watch *w) {
-  return w->events != 0 ? &w->client->active : &w->client->idle;
+  return w->events != 0 ? &w->pool->active : &w->pool->idle;
 }
 
 static void link_watch(struct watch *w) {
@@ -205,17 +211,19 @@ static int reserve_watch(struct client *c, int fd) {
   return 1;
 }
 
-/* A new watch, idle; NULL when there is no memory. */
-static struct watch *add_watch(struct client *c, int fd) {
+/* A new watch, idle, of a pool or (NULL) of the client itself; NULL when there is no memory. */
+static struct watch *add_watch(struct client *c, struct pool *pool, int fd) {
   struct watch *w = reserve_watch(c, fd) ? malloc(sizeof(*w)) : NULL;
   if (w == NULL)
     return NULL;
   memset(w, 0, sizeof(*w));
   w->client = c;
+  w->pool = pool;
   w->fd = w->out = fd;
   c->by_fd[fd] = w;
   c->watches++;
-  link_watch(w);
+  if (pool != NULL)
+    link_watch(w);
   return w;
 }
 
@@ -224,7 +232,8 @@ static struct watch *add_watch(struct client *c, int fd) {
 ** gives the descriptor back. `out` is closed here, unless it is libcurl's. */
 static void remove_watch(struct watch *w) {
   disown_watch(w);
-  unlink_watch(w);
+  if (w->pool != NULL)
+    unlink_watch(w);
   w->client->by_fd[w->fd] = NULL;
   w->client->watches--;
   w->client = NULL;
@@ -254,9 +263,9 @@ static int new_socket(const struct curl_sockaddr *address) {
 /* CURLOPT_OPENSOCKETFUNCTION */
 static curl_socket_t open_socket(void *userdata, curlsocktype purpose,
                                  struct curl_sockaddr *address) {
-  struct client *c = userdata;
+  struct pool *pool = userdata;
   int fd = new_socket(address);
-  struct watch *w = fd != -1 ? add_watch(c, fd) : NULL;
+  struct watch *w = fd != -1 ? add_watch(pool->client, pool, fd) : NULL;
   (void)purpose;
   if (w == NULL) {
     if (fd != -1)
@@ -264,7 +273,6 @@ static curl_socket_t open_socket(void *userdata, curlsocktype purpose,
     return CURL_SOCKET_BAD;
   }
   w->ours = 1;
-  w->pool = c->pools;
   return fd;
 }
 
@@ -301,7 +309,7 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, 
     return 0;
   }
   if (w == NULL) {
-    w = add_watch(pool->client, fd);
+    w = add_watch(pool->client, pool, fd);
     if (w == NULL)
       return -1;
     w->out = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -311,7 +319,6 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, 
       return -1;
     }
   }
-  w->pool = pool;
   owner = transfer_of(easy);
   if (owner != NULL)
     own_watch(owner, w);
@@ -336,7 +343,7 @@ static struct transfer *selected(const struct selection *s, lua_Integer i) {
   return t;
 }
 
-/* Reads the selection, and marks its transfers until `unselect`. */
+/* Reads the selection, and marks its transfers and their pools until `unselect`. */
 static struct selection select_transfers(lua_State *L, int index) {
   struct selection s;
   lua_Integer i;
@@ -349,15 +356,22 @@ static struct selection select_transfers(lua_State *L, int index) {
   s.count = (lua_Integer)lua_rawlen(L, index);
   for (i = 1; i <= s.count; i++)
     (void)selected(&s, i);
-  for (i = 1; i <= s.count; i++)
-    selected(&s, i)->selected = 1;
+  for (i = 1; i <= s.count; i++) {
+    struct transfer *t = selected(&s, i);
+    t->selected = 1;
+    if (t->pool != NULL)
+      t->pool->selected = 1;
+  }
   return s;
 }
 
-static void unselect(const struct selection *s) {
+static void unselect(const struct client *c, const struct selection *s) {
+  struct pool *pool;
   lua_Integer i;
   for (i = 1; i <= s->count; i++)
     selected(s, i)->selected = 0;
+  for (pool = c->pools; pool != NULL; pool = pool->next)
+    pool->selected = 0;
 }
 
 static size_t poll_too(struct client *c, size_t n, const struct watch *w, short events) {
@@ -384,13 +398,15 @@ static size_t collect(struct client *c, const struct selection *s) {
   size_t n = 0;
   lua_Integer i;
   int all = s->count == -1, sharing = 0;
-  struct watch *w;
+  const struct pool *pool;
+  const struct watch *w;
   for (i = 1; i <= s->count && !sharing; i++)
     sharing = is_sharing(selected(s, i));
   if (all || sharing) {
-    for (w = c->active; w != NULL; w = w->next)
-      if (w != c->wake && (all || w->ours || (w->owner != NULL && w->owner->selected)))
-        n = poll_too(c, n, w, w->events);
+    for (pool = c->pools; pool != NULL; pool = pool->next)
+      for (w = all || pool->selected ? pool->active : NULL; w != NULL; w = w->next)
+        if (all || w->ours || (w->owner != NULL && w->owner->selected))
+          n = poll_too(c, n, w, w->events);
     return n;
   }
   for (i = 1; i <= s->count; i++)
@@ -451,14 +467,14 @@ static void open_wake(struct client *c) {
   int ends[2];
   if (c->wake != NULL || !new_pipe(ends))
     return;
-  c->wake = add_watch(c, ends[0]);
+  c->wake = add_watch(c, NULL, ends[0]);
   if (c->wake == NULL) {
     close(ends[0]);
     close(ends[1]);
     return;
   }
   c->wake->ours = 1;
-  set_events(c->wake, POLLIN);
+  c->wake->events = POLLIN;
   c->wake_writer = ends[1];
 }
 
@@ -528,6 +544,7 @@ static void end_transfer(struct client *c, struct transfer *t, CURLcode code) {
   curl_slist_free_all(t->headers);
   t->headers = NULL;
   t->pool->running--;
+  c->running--;
   t->pool = NULL;
   unlink_transfer(c, t);
   announce(c, t);
@@ -535,15 +552,15 @@ static void end_transfer(struct client *c, struct transfer *t, CURLcode code) {
 
 /* ---- pools ---- */
 
-/* Opens a pool for the requests to come; 0 when libcurl cannot. */
-static int open_pool(struct client *c) {
+/* Opens a pool; NULL when libcurl cannot. */
+static struct pool *open_pool(struct client *c) {
   struct pool *pool = calloc(1, sizeof(*pool));
   if (pool == NULL)
-    return 0;
+    return NULL;
   pool->multi = curl_multi_init();
   if (pool->multi == NULL) {
     free(pool);
-    return 0;
+    return NULL;
   }
 #if LIBCURL_VERSION_NUM >= 0x081400 /* a name server that is silent must not hold up a close */
   curl_multi_setopt(pool->multi, CURLMOPT_QUICK_EXIT, 1L);
@@ -552,20 +569,16 @@ static int open_pool(struct client *c) {
   curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
   curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, (void *)pool);
   pool->client = c;
-  pool->next = c->pools;
-  c->pools = pool;
   c->process = getpid();
-  return 1;
+  return pool;
 }
 
 /* Removes what libcurl did not mention when it closed the pool. */
-static void forget_watches(struct watch *w, const struct pool *pool) {
+static void forget_watches(struct watch *w) {
   while (w != NULL) {
     struct watch *next = w->next;
-    if (w->pool == pool) {
-      w->ours = 0; /* that number is not open any more */
-      remove_watch(w);
-    }
+    w->ours = 0; /* that number is not open any more */
+    remove_watch(w);
     w = next;
   }
 }
@@ -588,59 +601,72 @@ static void close_pool(struct client *c, struct pool **at, const char *failure) 
   sigpipe_hold(&guard);
   curl_multi_cleanup(pool->multi);
   sigpipe_release(&guard);
-  forget_watches(c->active, pool);
-  forget_watches(c->idle, pool);
+  forget_watches(pool->active);
+  forget_watches(pool->idle);
   *at = pool->next;
   free(pool);
 }
 
-/* Closes the pools that are over. */
+/* Closes the pools that are over. One that is empty keeps its connections for the next request, unless
+** there is another. */
 static void sweep(struct client *c) {
   struct pool **at = &c->pools;
   while (*at != NULL)
     if ((*at)->broken)
       close_pool(c, at, "libcurl ran out of memory");
-    else if ((*at)->retired && (*at)->running == 0)
+    else if ((*at)->running == 0 && ((*at)->retired || at != &c->pools))
       close_pool(c, at, NULL);
     else
       at = &(*at)->next;
 }
 
-/* Retires the pool that takes requests if one of its idle connections has something to say that
-** nobody asked for: a second answer, a word of farewell, the end. HTTP/2 is different: libcurl deals
-** with the frames that come while it is idle. */
-static void retire_unsound(struct client *c) {
+/* Does one of the pool's idle connections have something to say that nobody asked for: a second
+** answer, a word of farewell, the end? HTTP/2 is different: libcurl deals with the frames that come
+** while it is idle. */
+static int is_unsound(struct client *c, const struct pool *pool) {
   size_t n = 0;
-  struct watch *w;
-  int ready;
-  if (c->pools == NULL)
-    return;
-  for (w = c->idle; w != NULL; w = w->next)
-    if (w->pool == c->pools && !w->multiplexed)
+  const struct watch *w;
+  int ready = 0;
+  for (w = pool->idle; w != NULL; w = w->next)
+    if (!w->multiplexed)
       n = poll_too(c, n, w, POLLIN);
-  do
-    ready = n > 0 ? poll(c->polled, (nfds_t)n, 0) : 0;
-  while (ready == -1 && errno == EINTR);
-  c->pools->retired |= ready > 0;
+  if (n > 0)
+    do
+      ready = poll(c->polled, (nfds_t)n, 0);
+    while (ready == -1 && errno == EINTR);
+  return ready > 0;
+}
+
+/* The pool for the next request; NULL when there is none to be had. */
+static struct pool *find_pool(struct client *c) {
+  struct pool **at;
+  sweep(c);
+  for (at = &c->pools; *at != NULL; at = &(*at)->next) {
+    struct pool *pool = *at;
+    if (!pool->retired && pool->running < POOL_SIZE) {
+      pool->retired = is_unsound(c, pool);
+      if (!pool->retired)
+        return pool;
+    }
+  }
+  *at = open_pool(c);
+  return *at;
 }
 
 /* In a forked child the connections are still the parent's: a farewell of TLS or HTTP/2 on them
 ** would end the parent's, so they become /dev/null before libcurl may write to them. */
 static void disown_sockets(struct client *c) {
-  int list, null;
+  int fd, null;
   if (c->pools == NULL || c->process == getpid())
     return;
   null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (list = 0; list < 2; list++) {
-    struct watch *w;
-    for (w = list == 0 ? c->active : c->idle; w != NULL; w = w->next)
-      if (w->ours && w != c->wake) {
-        if (null != -1)
-          dup2(null, w->fd);
-        else
-          close(w->fd);
-      }
-  }
+  for (fd = 0; fd < c->fds; fd++)
+    if (c->by_fd[fd] != NULL && c->by_fd[fd]->ours && c->by_fd[fd] != c->wake) {
+      if (null != -1)
+        dup2(null, fd);
+      else
+        close(fd);
+    }
   if (null != -1)
     close(null);
   close_wake(c);
@@ -729,7 +755,6 @@ static CURLcode set_defaults(lua_State *L, struct client *c) {
   note(&code, curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "")); /* all that it was built with */
   note(&code, curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 64L * 1024));
   note(&code, curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket));
-  note(&code, curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)c));
   note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket));
   note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)c));
   set_string(L, easy, CURLOPT_USERAGENT, "user_agent", &code);
@@ -839,7 +864,7 @@ static int client_lend(lua_State *L) {
   struct selection s = select_transfers(L, 2);
   struct loan *loan;
   size_t i, room, transfers = s.count > 0 ? (size_t)s.count : 0;
-  unselect(&s);
+  unselect(c, &s);
   disown_sockets(c);
   if (!c->closed)
     open_wake(c);
@@ -860,7 +885,7 @@ static int client_lend(lua_State *L) {
   s = select_transfers(L, s.count == -1 ? 5 : 3); /* nothing raises from here on */
   loan->client = c;
   loan->watches = collect(c, &s);
-  unselect(&s);
+  unselect(c, &s);
   if (loan->watches > room) /* a finalizer opened sockets meanwhile */
     loan->watches = room;
   for (i = 0; i < loan->watches; i++)
@@ -888,6 +913,7 @@ static int client_lend(lua_State *L) {
 static int client_send(lua_State *L) {
   struct client *c = check_client(L);
   struct transfer *t;
+  struct pool *pool;
   luaL_checktype(L, 2, LUA_TTABLE);
   t = type_create(L, transfer_type, sizeof(*t), 1);
   lua_pushvalue(L, 1);
@@ -903,13 +929,13 @@ static int client_send(lua_State *L) {
   if (c->spares > 0)
     t->easy = c->spare[--c->spares];
   transfer_prepare(L, t, &c->defaults, 2);
-  retire_unsound(c);
-  sweep(c);
-  if (((c->pools == NULL || c->pools->retired) && !open_pool(c)) ||
-      curl_multi_add_handle(c->pools->multi, t->easy) != CURLM_OK)
+  pool = find_pool(c);
+  if (pool == NULL || curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, (void *)pool) != CURLE_OK ||
+      curl_multi_add_handle(pool->multi, t->easy) != CURLM_OK)
     return out_of_memory(L);
-  t->pool = c->pools;
-  t->pool->running++;
+  t->pool = pool;
+  pool->running++;
+  c->running++;
   link_transfer(c, t);
   return 1;
 }
@@ -939,10 +965,10 @@ static int act_on_sockets(struct client *c, const struct selection *s) {
 }
 
 /* Lets libcurl act on its timers, and on what it has to do at once. */
-static void act_on_timers(struct client *c) {
+static void act_on_timers(const struct client *c, int all) {
   struct pool *pool;
   for (pool = c->pools; pool != NULL; pool = pool->next) {
-    long ms = 0;
+    long ms = all || pool->selected ? 0 : -1;
     int steps;
     for (steps = 0; steps < MAX_EAGER_STEPS && ms == 0 && !pool->broken; steps++) {
       act(pool, CURL_SOCKET_TIMEOUT, 0);
@@ -953,22 +979,14 @@ static void act_on_timers(struct client *c) {
 }
 
 /* Ends the transfers that libcurl is done with. */
-static void finish_transfers(struct client *c) {
-  struct pool *pool;
+static void finish_transfers(struct client *c, int all) {
+  const struct pool *pool;
   for (pool = c->pools; pool != NULL; pool = pool->next) {
     const CURLMsg *message;
     int left;
-    while ((message = curl_multi_info_read(pool->multi, &left)) != NULL)
+    while ((all || pool->selected) && (message = curl_multi_info_read(pool->multi, &left)) != NULL)
       end_transfer(c, transfer_of(message->easy_handle), message->data.result);
   }
-}
-
-static int count_running(const struct client *c) {
-  const struct pool *pool;
-  int running = 0;
-  for (pool = c->pools; pool != NULL; pool = pool->next)
-    running += pool->running;
-  return running;
 }
 
 /* client:step([transfers]) → number of transfers that still run; never blocks
@@ -977,38 +995,41 @@ static int count_running(const struct client *c) {
 static int client_step(lua_State *L) {
   struct client *c = check_client(L);
   disown_sockets(c);
-  if (count_running(c) > 0) {
+  if (c->running > 0) {
     struct selection s = select_transfers(L, 2);
     size_t enough = c->received + MAX_EAGER_BYTES;
     struct sigpipe guard;
-    int steps = 0;
+    int steps = 0, all = s.count == -1;
     sigpipe_hold(&guard);
     (void)act_on_sockets(c, &s);
     do /* a connection may be there at once, so that the request can go */
-      act_on_timers(c);
+      act_on_timers(c, all);
     while (++steps < MAX_EAGER_STEPS && c->received < enough && act_on_sockets(c, &s));
     sigpipe_release(&guard);
-    unselect(&s);
-    finish_transfers(c);
+    finish_transfers(c, all);
+    unselect(c, &s);
     sweep(c);
   }
-  lua_pushinteger(L, count_running(c));
+  lua_pushinteger(L, c->running);
   return 1;
 }
 
-/* client:timeout() → seconds after which libcurl wants a step whatever happens; nil: never */
+/* client:timeout([transfers]) → seconds after which libcurl wants a step for these (a sequence), or for
+** any, whatever happens; nil: never */
 static int client_timeout(lua_State *L) {
   struct client *c = check_client(L);
+  struct selection s = select_transfers(L, 2);
   const struct pool *pool;
   long least = -1;
   if (c->pools != NULL && c->process != getpid())
     least = 0; /* what runs ends here and now */
   for (pool = c->pools; pool != NULL && least != 0; pool = pool->next) {
     long ms = -1;
-    if (pool->running > 0 && curl_multi_timeout(pool->multi, &ms) == CURLM_OK && ms >= 0 &&
-        (least == -1 || ms < least))
+    if (pool->running > 0 && (s.count == -1 || pool->selected) &&
+        curl_multi_timeout(pool->multi, &ms) == CURLM_OK && ms >= 0 && (least == -1 || ms < least))
       least = ms;
   }
+  unselect(c, &s);
   if (least == -1)
     luaL_pushfail(L);
   else
@@ -1064,7 +1085,7 @@ static int client_tostring(lua_State *L) {
   if (c->closed)
     lua_pushliteral(L, "gradient.core.client (closed)");
   else
-    lua_pushfstring(L, "gradient.core.client (%d running)", count_running(c));
+    lua_pushfstring(L, "gradient.core.client (%d running)", c->running);
   return 1;
 }
 

@@ -105,7 +105,7 @@ end
 -- Waits once, and counts the time for the calls.
 local function pass_time(client, calls, transfers, seconds, since)
   if #transfers > 0 then
-    seconds = math.min(seconds, client.core:timeout() or longest_wait, longest_wait)
+    seconds = math.min(seconds, client.core:timeout(client.wait and transfers) or longest_wait, longest_wait)
   end
   seconds = math.min(seconds, longest_pause)
   if seconds > 0 then wait(client, transfers, seconds) end
