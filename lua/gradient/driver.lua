@@ -105,7 +105,8 @@ end
 -- Waits once, and counts the time for the calls.
 local function pass_time(client, calls, transfers, seconds, since)
   if #transfers > 0 then
-    seconds = math.min(seconds, client.core:timeout(client.wait and transfers) or longest_wait, longest_wait)
+    local due = client.core:timeout(client.wait and transfers)
+    seconds = math.min(seconds, due or longest_wait, longest_wait)
   end
   seconds = math.min(seconds, longest_pause)
   if seconds > 0 then wait(client, transfers, seconds) end
