@@ -16,6 +16,7 @@
 
 #include "json.h"
 
+#include <ctype.h>
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -163,8 +164,8 @@ static inline const char *check_utf8(struct decoder *d, const char *p) {
   uint64_t wrong = (word ^ 0x80808000) & 0xc0c0c000 & ((UINT64_C(1) << 8 * size) - 1);
   if (lead < 0xc2 || lead > 0xf4)
     return fail(d, p, "UTF-8");
-  if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
-      (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f))
+  if (lead >= 0xe0 && ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+                       (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f)))
     wrong |= 0x8000;
   return wrong == 0 ? p + size : fail(d, p + count_before(wrong), "the rest of a UTF-8 sequence");
 }
@@ -198,11 +199,9 @@ static inline const char *find_quote(struct decoder *d, const char *p) {
 static inline const char *read_hex(struct decoder *d, const char *p, unsigned *code) {
   *code = 0;
   for (const char *end = p + 4; p < end; p++) {
-    unsigned c = p < d->end ? (unsigned char)*p : 0;
-    unsigned value = c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-    if (value > 15 || (value < 10 && c > '9'))
+    if (p == d->end || !isxdigit((unsigned char)*p))
       return fail(d, p, "a hexadecimal digit");
-    *code = *code << 4 | value;
+    *code = *code << 4 | (unsigned)((*p & 15) + (*p >> 6) * 9); /* letters have bit 6 set */
   }
   return p;
 }
@@ -250,8 +249,9 @@ static inline char *make_room(struct decoder *d, char *out, size_t more) {
 
 /* reads a string that has its first backslash at p: checks the rest and replaces escapes in one go */
 static const char *read_escaped(struct decoder *d, const char *start, const char *p) {
-  static const char characters[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-                                       ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
+  static const unsigned char characters[256] = {
+      ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+      ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
   char *out = d->scratch;
   for (;;) {
     size_t length = (size_t)(p - start);
@@ -264,12 +264,10 @@ static const char *read_escaped(struct decoder *d, const char *start, const char
     if (*p == '"')
       break;
     do {
-      char character = '\0';
-      if (++p < d->end)
-        character = characters[(unsigned char)*p];
+      unsigned character = ++p < d->end ? characters[(unsigned char)*p] : 0;
       out = make_room(d, out, 4);
-      if (character != '\0') {
-        *out++ = character;
+      if (character != 0) {
+        *out++ = (char)character;
         p++;
       } else {
         p = read_unicode(d, p, &out);
@@ -372,8 +370,14 @@ static int push_nearest(lua_State *L, const struct decimal *n, int negative) {
   if (drop < 6 || exponent + drop < l_floatatt(MIN_EXP) - l_floatatt(MANT_DIG))
     return 0; /* too many bits, or so small that a float has fewer of them */
   uint64_t half = UINT64_C(1) << (drop - 1), dropped = number & (2 * half - 1);
-  if (dropped <= half && dropped + 3 + ((uint64_t)n->is_cut << shift) > half)
-    return 0;
+  if (dropped <= half && dropped + 3 + ((uint64_t)n->is_cut << shift) > half) {
+    uint64_t middle = 2 * (number >> drop) + 1;
+    int up = exponent + drop - 1 - (int)power;
+    if (n->is_cut || power > 0 || power <= -STEP || up < 0 || up > 63 ||
+        middle * (powers[-power] >> (63 - top_bit(-(int)power))) << up != n->digits)
+      return 0;
+    dropped = half + (middle >> 1 & 1); /* exactly in the middle: to the even one */
+  }
   number = (number >> drop) + (dropped > half);
   lua_Number result = l_mathop(ldexp)((lua_Number)number, exponent + drop);
   lua_pushnumber(L, negative ? -result : result);
@@ -382,17 +386,12 @@ static int push_nearest(lua_State *L, const struct decimal *n, int negative) {
 
 /* does the same in any case: the C library converts a numeral that no locale's point is in */
 static void push_exact(struct decoder *d, const struct decimal *n, const char *p, const char *end) {
-  uint64_t exponent = (uint64_t)(n->exponent < 0 ? -n->exponent : n->exponent);
   char *out = make_room(d, d->scratch, (size_t)(end - p) + 32);
   for (; p < end && *p != 'e' && *p != 'E'; p++) {
     if (*p != '.')
       *out++ = *p;
   }
-  *out++ = 'e';
-  *out++ = n->exponent < 0 ? '-' : '+';
-  out[20] = '\0';
-  for (int i = 19; i >= 0; i--, exponent /= 10)
-    out[i] = (char)('0' + exponent % 10);
+  (void)sprintf(out, "e%lld", (long long)n->exponent);
   lua_pushnumber(d->L, lua_str2number(d->scratch, NULL));
 }
 
@@ -431,7 +430,7 @@ static const char *read_number(struct decoder *d, const char *start) {
 
 /* whether this name, up to its closing quote, is what stands at p; never so near the end */
 static inline int is_name(const struct decoder *d, const struct name *name, const char *p) {
-  if (d->end - p < name->size || d->end - p < 8 || (word_at(p) & name->mask) != name->head)
+  if (d->end - p - 8 < name->size || (word_at(p) & name->mask) != name->head)
     return 0;
   for (ptrdiff_t at = name->size - 8; at > 0; at -= 8) {
     if (word_at(p + at) != word_at(name->text + at))
@@ -440,7 +439,7 @@ static inline int is_name(const struct decoder *d, const struct name *name, cons
   return 1;
 }
 
-/* remembers the name at p, in the place of another one if need be, and returns that place */
+/* remembers the name at p, in one of four places, and returns which one that is */
 static unsigned char learn_name(struct decoder *d, const char *p, ptrdiff_t size) {
   uint64_t mask = size < 8 ? (UINT64_C(1) << 8 * size) - 1 : UINT64_MAX;
   uint64_t head = next_word(d, p) & mask;
@@ -448,6 +447,10 @@ static unsigned char learn_name(struct decoder *d, const char *p, ptrdiff_t size
   /* multiplicative hashing: the top bits of this product depend on all others (2^64 / phi) */
   unsigned place = (unsigned)(hash * UINT64_C(0x9e3779b97f4a7c15) >> (64 - d->name_bits));
   struct name *name = &d->names[1 + place];
+  for (int i = 0; i < 3 && name->size != PTRDIFF_MAX && !is_name(d, name, p); i++) {
+    place = (place + 1) % (1U << d->name_bits);
+    name = &d->names[1 + place];
+  }
   if (!is_name(d, name, p)) {
     lua_pushlstring(d->L, p, (size_t)size - 1);
     lua_replace(d->L, d->first_slot + 2 + (int)place);
@@ -563,7 +566,7 @@ static inline const char *end_value(struct decoder *d, const char *p) {
 ** for their table, with LUA_MINSTACK left for whatever is done on top of them.
 */
 static struct level *open_level(struct decoder *d) {
-  if (!lua_checkstack(d->L, MAX_WAITING + LUA_MINSTACK))
+  if (d->depth > 0 && !lua_checkstack(d->L, MAX_WAITING + LUA_MINSTACK))
     luaL_error(d->L, "not enough memory");
   if (d->level == &d->near[NEAR_LEVELS - 1]) {
     struct level *levels = lua_newuserdatauv(d->L, (JSON_MAX_DEPTH + 1) * sizeof(*levels), 0);
@@ -669,7 +672,7 @@ static int push_failure(const struct decoder *d) {
 int json_decode(lua_State *L, const char *text, size_t length, const struct json_options *options) {
   static const struct json_options defaults = {0, NULL, 0, '{'};
   struct decoder d;
-  if (!lua_checkstack(L, 2 + (1 << NAME_BITS) + LUA_MINSTACK))
+  if (!lua_checkstack(L, 2 + (1 << NAME_BITS) + MAX_WAITING + LUA_MINSTACK))
     luaL_error(L, "not enough memory");
   d.L = L;
   d.text = length > 0 ? text : "";
@@ -685,7 +688,8 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
   d.names[0].next = 0;
   for (int i = 0; i <= 1 << d.name_bits; i++)
     d.names[i].size = PTRDIFF_MAX; /* no text is so long: none is known */
-  memset(d.near, 0, sizeof(d.near));
+  for (int i = 0; i < NEAR_LEVELS; i++)
+    d.near[i].members = 0;
   lua_settop(L, d.first_slot + 1 + (1 << d.name_bits));
   if (read_text(&d) == NULL)
     return push_failure(&d);

@@ -1,12 +1,15 @@
 --- What decoding costs, next to lua-cjson and next to the floor (decode_floor.c): CPU time, medians
---- of interleaved runs in this process, with the collector at work as in any program.
+--- of interleaved runs in this process, with the collector at work as in any program. lua-cjson is
+--- the one that this Lua finds: Debian's, or another one on LUA_CPATH.
 
 local cjson = require "cjson"
 local core = require "gradient.core"
 local floor = require "decode_floor"
 local report = require "spec.bench.report"
 local same = require "spec.support.same"
+local shapes = require "spec.bench.shapes"
 
+local LUA_CJSON = "lua-cjson " .. cjson._VERSION
 local PAGES = 24 -- all different, so that no string of the next page is there already
 local random, clock = math.random, os.clock
 
@@ -44,10 +47,34 @@ local function job(knowledge_base)
     pick{ 0, 0, 0, random(30) }, random(5000), pick{ 0, 0, 0, random(100) }, date(), uuid())
 end
 
--- The bytes of an answer with so many jobs; with `envelope`, with links and meta as well.
-local function page(size, envelope)
+-- The details of a data source of a job.
+local function data_source()
+  local files, items, bytes = random(300), random(3000), random(20000000)
+  return ('{"data_source_uuid":"%s","status":"DATA_SOURCE_STATUS_%s","started_at":"%s",' ..
+    '"completed_at":"%s","failed_item_count":"%d","indexed_file_count":"%d",' ..
+    '"indexed_item_count":"%d","removed_item_count":"%d","skipped_item_count":"%d",' ..
+    '"total_bytes":"%d","total_bytes_indexed":"%d","total_file_count":"%d"}'):format(uuid(),
+    pick{ "UPDATED", "UPDATED", "NOT_UPDATED", "FAILED" }, date(), date(), pick{ 0, 0, random(20) },
+    files, items, random(0, 7), pick{ 0, random(50) }, bytes, bytes, files)
+end
+
+-- A job with what the reference page does not have; one in six has been retrieved in detail.
+local function full_job(knowledge_base)
+  local details = ""
+  if random(6) == 1 then
+    local sources = {}
+    for i = 1, random(3) do sources[i] = data_source() end
+    details = ',"data_source_jobs":[' .. table.concat(sources, ",") .. "]"
+  end
+  return ('%s,"total_tokens":"%d","is_report_available":%s%s}'):format(
+    job(knowledge_base):sub(1, -2), random(0, 1000000), pick{ "true", "true", "false" }, details)
+end
+
+-- The bytes of an answer with so many jobs, which `make` makes; with `envelope`, with links and
+-- meta as well.
+local function page(size, make, envelope)
   local jobs, knowledge_bases = {}, { uuid(), uuid(), uuid() }
-  for i = 1, size do jobs[i] = job(pick(knowledge_bases)) end
+  for i = 1, size do jobs[i] = make(pick(knowledge_bases)) end
   local text = '{"jobs":[' .. table.concat(jobs, ",") .. "]"
   if envelope then
     local url = "https://api.digitalocean.com/v2/gen-ai/indexing_jobs?page=%d&per_page=200"
@@ -82,15 +109,15 @@ local function compare(rounds, scale, contestants)
   return table.unpack(costs)
 end
 
--- The texts, and for each a function that makes its value without parsing.
-local function with_floors(texts)
+-- For each of the texts a function that makes its value without parsing; `compile` is of the floor.
+local function floors_of(texts, compile)
   local floors = {}
   for i, text in ipairs(texts) do
     local value = assert(core.decode(text))
-    floors[i] = floor.compile(value)
+    floors[i] = compile(value)
     if i == 1 then assert(same(floors[i](), value), "the floor makes something else") end
   end
-  return texts, floors
+  return floors
 end
 
 -- The rows
@@ -101,21 +128,57 @@ end
 
 local function page_of_200()
   local texts = {}
-  for i = 1, PAGES do texts[i] = page(200, true) end
-  local _, floors = with_floors(texts)
-  local ours, peer, least = compare(41, 1e6 / PAGES,
-    { { decode_jobs, texts }, { cjson.decode, texts }, { apply, floors } })
-  local kilobytes = #texts[1] // 1000
-  report.row(("decode 200 jobs, %d KB: lua-cjson"):format(kilobytes), "us", ours, peer, 0.60)
-  report.row("decode 200 jobs: the floor", "us", ours, least, 1.35)
+  for i = 1, PAGES do texts[i] = page(200, job, true) end
+  local ours, peer, least, straight = compare(41, 1e6 / PAGES, {
+    { decode_jobs, texts }, { cjson.decode, texts },
+    { apply, floors_of(texts, floor.compile) }, { apply, floors_of(texts, floor.compile_page) },
+  })
+  local what = ("decode 200 jobs, %d KB: "):format(#texts[1] // 1000)
+  report.row(what .. LUA_CJSON, "us", ours, peer, 0.60)
+  report.row(what .. "the floor", "us", ours, least, 1.25)
+  report.row(what .. "a floor for just this", "us", ours, straight, 1.35)
+end
+
+local function all_fields()
+  local texts = {}
+  for i = 1, PAGES do texts[i] = page(200, full_job, true) end
+  local ours, peer, least = compare(41, 1e6 / PAGES, {
+    { decode_jobs, texts }, { cjson.decode, texts }, { apply, floors_of(texts, floor.compile) },
+  })
+  local what = ("decode all fields, %d KB: "):format(#texts[1] // 1000)
+  report.row(what .. LUA_CJSON, "us", ours, peer, 0.60)
+  report.row(what .. "the floor", "us", ours, least, 1.25)
+end
+
+-- Every shape next to lua-cjson: the one that is worst for us, and those in which we are slower.
+local function all_shapes()
+  local worst
+  for _, shape in ipairs(shapes) do
+    local texts, count, start = {}, 0, clock()
+    repeat
+      count = count + 1
+      core.decode(shape.text)
+    until clock() - start > 0.002
+    for i = 1, count do texts[i] = shape.text end
+    local ours, peer = compare(21, 1e6 / count, { { core.decode, texts }, { cjson.decode, texts } })
+    local ratio = report.median(ours) / report.median(peer)
+    local row = { shape.name .. ": " .. LUA_CJSON, "us", ours, peer, 1, ratio = ratio }
+    if not worst or ratio > worst.ratio then worst = row end
+    if ratio > 1 then report.row(table.unpack(row)) end
+  end
+  report.figure("shapes that were compared", ("%d"):format(#shapes))
+  if worst.ratio <= 1 then
+    worst[1] = "the worst: " .. worst[1]
+    report.row(table.unpack(worst))
+  end
 end
 
 -- Cost a job, next to what making its tables costs in a body of the same size: what differs between
 -- sizes (names that are new each time, fresh memory, the collector's work) is in both.
 local function bodies_of(size)
   local texts = {}
-  for i = 1, math.max(1, 4000 // size) do texts[i] = page(size) end
-  local _, floors = with_floors(texts)
+  for i = 1, math.max(1, 4000 // size) do texts[i] = page(size, job) end
+  local floors = floors_of(texts, floor.compile)
   local rounds = size < 100000 and 21 or 7
   local ours, least = compare(rounds, 1e6 / size / #texts,
     { { decode_jobs, texts }, { apply, floors } })
@@ -140,6 +203,8 @@ end
 
 math.randomseed(6)
 page_of_200()
+all_fields()
+all_shapes()
 for _, size in ipairs{ 1, 10, 100, 1000, 10000, 100000 } do bodies_of(size) end
 growth("a string of 10 MB", function(n) return '"' .. ("x"):rep(n) .. '"' end, 10000000, 1)
 growth("1,000,000 escapes", function(n) return '"' .. ("\\n"):rep(n) .. '"' end, 1000000, 1)

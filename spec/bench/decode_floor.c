@@ -5,6 +5,10 @@
 **   local run = require "decode_floor".compile(value)
 **   run() → a new value, deeply equal to the first
 **
+**   local run = require "decode_floor".compile_page(page)
+**   the same for a page of jobs that have the fields of the reference page, all of them: code for
+**   just that, without a step that is looked up
+**
 ** The value is flattened once into a list of steps with all bytes in C memory, so no string of the
 ** original is alive when it runs. Every table is made at its final size; names are pushed once and
 ** are taken from the stack from then on; no other string is shared.
@@ -184,9 +188,215 @@ static int compile(lua_State *L) {
   return 1;
 }
 
-LUAMOD_API int luaopen_decode_floor(lua_State *L) {
+/* ---- a page of jobs, and nothing else ---- */
+
+#define MAX_SOURCES 3
+
+struct text {
+  char *bytes;
+  size_t length;
+};
+
+struct job {
+  lua_Integer completed_datasources, tokens, total_datasources;
+  struct text created_at, finished_at, knowledge_base_uuid, phase, started_at, status;
+  struct text total_items_failed, total_items_indexed, total_items_skipped, updated_at, uuid;
+  struct text sources[MAX_SOURCES];
+  int source_count;
+};
+
+struct page {
+  struct text last, next;           /* links */
+  lua_Integer number, pages, total; /* meta */
+  int count;
+  struct job jobs[1];
+};
+
+/* the slots of the names on the stack */
+enum {
+  COMPLETED_DATASOURCES = 1,
+  CREATED_AT,
+  DATA_SOURCE_UUIDS,
+  FINISHED_AT,
+  KNOWLEDGE_BASE_UUID,
+  PHASE,
+  STARTED_AT,
+  STATUS,
+  TOKENS,
+  TOTAL_DATASOURCES,
+  TOTAL_ITEMS_FAILED,
+  TOTAL_ITEMS_INDEXED,
+  TOTAL_ITEMS_SKIPPED,
+  UPDATED_AT,
+  UUID
+};
+
+static const char *const field_names[] = {"completed_datasources",
+                                          "created_at",
+                                          "data_source_uuids",
+                                          "finished_at",
+                                          "knowledge_base_uuid",
+                                          "phase",
+                                          "started_at",
+                                          "status",
+                                          "tokens",
+                                          "total_datasources",
+                                          "total_items_failed",
+                                          "total_items_indexed",
+                                          "total_items_skipped",
+                                          "updated_at",
+                                          "uuid"};
+
+static inline void put_text(lua_State *L, int name, const struct text *text) {
+  lua_pushvalue(L, name);
+  lua_pushlstring(L, text->bytes, text->length);
+  lua_rawset(L, -3);
+}
+
+static inline void put_integer(lua_State *L, int name, lua_Integer number) {
+  lua_pushvalue(L, name);
+  lua_pushinteger(L, number);
+  lua_rawset(L, -3);
+}
+
+static inline void push_job(lua_State *L, const struct job *job) {
+  lua_createtable(L, 0, 15);
+  put_integer(L, COMPLETED_DATASOURCES, job->completed_datasources);
+  put_text(L, CREATED_AT, &job->created_at);
+  lua_pushvalue(L, DATA_SOURCE_UUIDS);
+  lua_createtable(L, job->source_count, 0);
+  for (int i = 0; i < job->source_count; i++) {
+    lua_pushlstring(L, job->sources[i].bytes, job->sources[i].length);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_rawset(L, -3);
+  put_text(L, FINISHED_AT, &job->finished_at);
+  put_text(L, KNOWLEDGE_BASE_UUID, &job->knowledge_base_uuid);
+  put_text(L, PHASE, &job->phase);
+  put_text(L, STARTED_AT, &job->started_at);
+  put_text(L, STATUS, &job->status);
+  put_integer(L, TOKENS, job->tokens);
+  put_integer(L, TOTAL_DATASOURCES, job->total_datasources);
+  put_text(L, TOTAL_ITEMS_FAILED, &job->total_items_failed);
+  put_text(L, TOTAL_ITEMS_INDEXED, &job->total_items_indexed);
+  put_text(L, TOTAL_ITEMS_SKIPPED, &job->total_items_skipped);
+  put_text(L, UPDATED_AT, &job->updated_at);
+  put_text(L, UUID, &job->uuid);
+}
+
+/* run(): makes the page */
+static int run_page(lua_State *L) {
+  const struct page *page = lua_touserdata(L, lua_upvalueindex(1));
+  lua_settop(L, 0);
+  luaL_checkstack(L, 40, NULL);
+  for (int i = 0; i < 15; i++)
+    lua_pushstring(L, field_names[i]);
+  lua_createtable(L, 0, 3);
+  lua_createtable(L, page->count, 0);
+  for (int i = 0; i < page->count; i++) {
+    push_job(L, &page->jobs[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "jobs");
   lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 2);
+  lua_pushlstring(L, page->last.bytes, page->last.length);
+  lua_setfield(L, -2, "last");
+  lua_pushlstring(L, page->next.bytes, page->next.length);
+  lua_setfield(L, -2, "next");
+  lua_setfield(L, -2, "pages");
+  lua_setfield(L, -2, "links");
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, page->number);
+  lua_setfield(L, -2, "page");
+  lua_pushinteger(L, page->pages);
+  lua_setfield(L, -2, "pages");
+  lua_pushinteger(L, page->total);
+  lua_setfield(L, -2, "total");
+  lua_setfield(L, -2, "meta");
+  return 1;
+}
+
+/* a copy of the string at the top of the stack, which is popped; it stays until the program ends */
+static struct text keep_text(lua_State *L) {
+  struct text text;
+  const char *bytes = luaL_checklstring(L, -1, &text.length);
+  text.bytes = copy(bytes, text.length);
+  lua_pop(L, 1);
+  return text;
+}
+
+static struct text keep_field(lua_State *L, const char *name) {
+  lua_getfield(L, -1, name);
+  return keep_text(L);
+}
+
+static lua_Integer integer_field(lua_State *L, const char *name) {
+  lua_Integer number;
+  lua_getfield(L, -1, name);
+  number = luaL_checkinteger(L, -1);
+  lua_pop(L, 1);
+  return number;
+}
+
+/* keeps the job at the top of the stack */
+static void keep_job(lua_State *L, struct job *job) {
+  job->completed_datasources = integer_field(L, "completed_datasources");
+  job->tokens = integer_field(L, "tokens");
+  job->total_datasources = integer_field(L, "total_datasources");
+  job->created_at = keep_field(L, "created_at");
+  job->finished_at = keep_field(L, "finished_at");
+  job->knowledge_base_uuid = keep_field(L, "knowledge_base_uuid");
+  job->phase = keep_field(L, "phase");
+  job->started_at = keep_field(L, "started_at");
+  job->status = keep_field(L, "status");
+  job->total_items_failed = keep_field(L, "total_items_failed");
+  job->total_items_indexed = keep_field(L, "total_items_indexed");
+  job->total_items_skipped = keep_field(L, "total_items_skipped");
+  job->updated_at = keep_field(L, "updated_at");
+  job->uuid = keep_field(L, "uuid");
+  lua_getfield(L, -1, "data_source_uuids");
+  job->source_count = (int)luaL_len(L, -1);
+  luaL_argcheck(L, job->source_count <= MAX_SOURCES, 1, "too many data sources");
+  for (int i = 0; i < job->source_count; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    job->sources[i] = keep_text(L);
+  }
+  lua_pop(L, 1);
+}
+
+/* compile_page(page) → run */
+static int compile_page(lua_State *L) {
+  struct page *page;
+  int count;
+  lua_getfield(L, 1, "jobs");
+  count = (int)luaL_len(L, -1);
+  page = lua_newuserdatauv(L, sizeof(*page) + (size_t)count * sizeof(page->jobs[0]), 0);
+  lua_insert(L, 2);
+  page->count = count;
+  for (int i = 0; i < count; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    keep_job(L, &page->jobs[i]);
+    lua_pop(L, 1);
+  }
+  lua_getfield(L, 1, "meta");
+  page->number = integer_field(L, "page");
+  page->pages = integer_field(L, "pages");
+  page->total = integer_field(L, "total");
+  lua_getfield(L, 1, "links");
+  lua_getfield(L, -1, "pages");
+  page->last = keep_field(L, "last");
+  page->next = keep_field(L, "next");
+  lua_settop(L, 2);
+  lua_pushcclosure(L, run_page, 1);
+  return 1;
+}
+
+LUAMOD_API int luaopen_decode_floor(lua_State *L) {
+  lua_createtable(L, 0, 2);
   lua_pushcfunction(L, compile);
   lua_setfield(L, -2, "compile");
+  lua_pushcfunction(L, compile_page);
+  lua_setfield(L, -2, "compile_page");
   return 1;
 }
