@@ -175,19 +175,34 @@ describe("README.md", function()
       end,
     },
 
-    ["Install"] = {
-      install{}, -- the packages
+    ["Install"] = { install{} },
+
+    ["With LuaRocks"] = {
       install{ prefix = "tree" },
       install{ prefix = "home/.luarocks", ask = "gradient-jobs --version" },
-      must_be_targets,
-      install{ prefix = "tree" },
-      install{ prefix = "stage/usr/local" },
       function(block)
         install{}(block)
         assert.matches('lua%-cjson"%] = "2', shell.read(site.folder .. "/etc/config-5.4.lua"))
       end,
-      install{ ask = "lua5.4 -e 'print(require(\"gradient\")._VERSION)'" },
+    },
+
+    ["From a checkout"] = {
+      must_be_targets,
       install{ prefix = "tree" },
+      install{ prefix = "tree" },
+    },
+
+    ["Without LuaRocks"] = {
+      install{ prefix = "stage/usr/local" },
+      function(block)
+        shell.must("make -s -C %s/checkout install DESTDIR=%s/stage", site.folder, site.folder)
+        install{}(block)
+        assert.equal("", shell.must("find %s/stage -name '*gradient*'", site.folder))
+      end,
+    },
+
+    ["Without installing it"] = {
+      install{ ask = "lua5.4 -e 'print(require(\"gradient\")._VERSION)'" },
     },
 
     ["Token"] = {
