@@ -7,6 +7,7 @@ local driver = require "gradient.driver"
 local errors = require "gradient.errors"
 local options = require "gradient.options"
 
+--- A client: a token, an address, and connections that are kept.
 ---@class gradient.client
 ---@field indexing_jobs gradient.indexing_jobs
 ---@field knowledge_bases gradient.knowledge_bases

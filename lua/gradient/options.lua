@@ -6,6 +6,7 @@ local core = require "gradient.core"
 
 local options = {}
 
+--- Options of a client.
 ---@class gradient.options
 ---@field token? string  default: DIGITALOCEAN_ACCESS_TOKEN, then DIGITALOCEAN_TOKEN
 ---@field base_url? string  default: GRADIENT_BASE_URL, then https://api.digitalocean.com
@@ -23,7 +24,7 @@ local options = {}
 ---@field on_event? fun(event: gradient.event)
 ---@field wait? fun(fds: { fd: integer, events: "r"|"w"|"rw" }[], seconds: number)
 
---- What a single call may set differently.
+--- Options of one call.
 ---@class gradient.call_options
 ---@field timeout? number
 ---@field connect_timeout? number
@@ -207,6 +208,7 @@ end
 
 -- Events ------------------------------------------------------------------------------------------
 
+--- What on_event is called with.
 ---@class gradient.event
 ---@field type "request"|"response"|"retry"|"error"
 ---@field method string

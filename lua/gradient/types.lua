@@ -203,18 +203,6 @@ function gradient.progress(job) end
 ---@field elapsed number  seconds from the first request to the whole answer
 ---@field attached? boolean  start: was there a job under way already?
 
---- Options of a client.
----@class gradient.options
-
---- Options of one call.
----@class gradient.call_options
-
---- What on_event is told.
----@class gradient.event
-
---- A client: a token, an address, and connections that are kept.
----@class gradient.client
-
 --- Which page to ask for.
 ---@class gradient.list_params
 ---@field page? integer  from 1
