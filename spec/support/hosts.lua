@@ -25,12 +25,12 @@ local root = checkout .. "/build/hosts/debian"
 
 local hosts = { root = root }
 
-local libraries = ("%s/usr/lib/%s"):format(root, shell.must("gcc -print-multiarch"):match("%S+"))
+hosts.libraries = ("%s/usr/lib/%s"):format(root, shell.must("gcc -print-multiarch"):match("%S+"))
 
 --- Where Lua looks for packages of Debian's that are unpacked. What is only there for an older Lua,
 -- as lua-http, is fine if it is written in Lua.
 function hosts.lua_paths()
-  local path, cpath = {}, { libraries .. "/lua/5.4/?.so", checkout .. "/build/?.so" }
+  local path, cpath = {}, { hosts.libraries .. "/lua/5.4/?.so", checkout .. "/build/?.so" }
   for _, version in ipairs{ "5.4", "5.3", "5.2" } do
     path[#path + 1] = ("%s/usr/share/lua/%s/?.lua"):format(root, version)
     path[#path + 1] = ("%s/usr/share/lua/%s/?/init.lua"):format(root, version)
@@ -48,7 +48,7 @@ local function environment(folder, work, variables)
   local all = {
     FOLDER = hosts.folder(folder), WORK = work,
     LUA_DIR = checkout .. "/lua", LUA_LIBDIR = checkout .. "/build",
-    LUA_PATH = path, LUA_CPATH = cpath, LD_LIBRARY_PATH = libraries,
+    LUA_PATH = path, LUA_CPATH = cpath, LD_LIBRARY_PATH = hosts.libraries,
     PATH = os.getenv "PATH", HOME = work, LANG = "C.UTF-8",
   }
   for name, value in pairs(variables) do all[name] = value end
@@ -64,7 +64,7 @@ function hosts.find(program, file)
     found:close()
   end
   local lua = shell.run("LD_LIBRARY_PATH=%s ldd %s | grep -o 'liblua[0-9]*[.][0-9]*'",
-    quote(libraries), quote(root .. "/" .. (file or program))):match("liblua(%S+)")
+    quote(hosts.libraries), quote(root .. "/" .. (file or program))):match("liblua(%S+)")
   if lua and lua ~= "5.4" then return nil, ("Debian's has Lua %s here"):format(lua) end
   return root .. "/" .. program
 end

@@ -9,6 +9,7 @@
 
 local core = require "gradient.core"
 local hosts = require "spec.support.hosts"
+local shell = require "spec.support.shell"
 local waiting = require "spec.support.waiting"
 
 -- Starts functions by `start`, one after the other, and lets the loop `turn` until all have ended.
@@ -108,8 +109,18 @@ function makers.luaevent()
   }
 end
 
+-- Libraries that modules of Prosody's are linked with, if they are unpacked beside it, where nobody
+-- would look for them.
+local function load_icu()
+  for name in ("data uc i18n"):gmatch("%w+") do
+    local path = shell.run("ls %s/libicu%s.so.??", hosts.libraries, name):match("^/[^\n]+")
+    if path then package.loadlib(path, "*") end
+  end
+end
+
 -- Prosody's own libraries, without the rest of it.
 function makers.prosody()
+  load_icu()
   local path, cpath, folder = package.path, package.cpath, hosts.root .. "/usr/lib/prosody/"
   local more, more_c = hosts.lua_paths()
   package.path = table.concat({ path, folder .. "?.lua", more }, ";")
@@ -120,12 +131,19 @@ function makers.prosody()
     package.loaded["net.server"] = server -- which only Prosody itself may load
     local timer = require "util.timer"
     async.set_schedule_function(timer.add_task)
-    server.set_config{ max_wait = 0.05 } -- seconds after which a turn ends in which nothing happens
+    local function turn(is_done)
+      timer.add_task(0, function()
+        if not is_done() then return 0.005 end
+        server.setquitting(true)
+        timer.add_task(0, function() end) -- or the loop only finds out at the next event
+      end)
+      server.loop()
+      server.setquitting(false)
+    end
     return {
       wait = require "gradient.wait.prosody",
       run = function(functions)
-        run_with(functions, function(f) async.runner():run(f) end,
-          function() server.loop(true) end)
+        run_with(functions, function(f) async.runner():run(f) end, turn)
       end,
       sleep = async.sleep,
     }
