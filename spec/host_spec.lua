@@ -46,7 +46,10 @@ local function who(request) return request.query.who end
 describe("a host in C", function()
   local api
 
-  lazy_setup(function() build "" end)
+  lazy_setup(function()
+    shell.must("make -s static")
+    build ""
+  end)
   before_each(function() api = apis.start() end)
   after_each(function() api:stop() end)
 
@@ -77,6 +80,30 @@ describe("a host in C", function()
     api:script{ { match = { page = 404 }, status = 404, forever = true } }
     assert.equal("20\tnot_found\n",
       run("plain/host_small_stack %s %s", front.url, front.ca_file))
+  end)
+
+  once("may give its programs next to nothing", function()
+    api:script{ { match = { page = 404 }, status = 404, forever = true } }
+    for _, command in ipairs{
+      environment .. "build/hosts/plain/host_sandbox", "env -i build/hosts/plain/host_sandbox_static",
+    } do
+      assert.equal("250 jobs\n", shell.must("%s %s", command, api.url))
+    end
+  end)
+
+  once("may confine itself after it has made a client", function()
+    local front <close> = tls.start(api)
+    local directory = new_directory()
+    shell.must("cp %s %s/ca.pem", front.ca_file, directory)
+    -- by its address: names are looked up with files that are out of reach
+    assert.equal("20 jobs\n", run("plain/host_confined %s %s/ca.pem %s",
+      front.url:gsub("localhost", "127.0.0.1"), directory, directory))
+    shell.must("rm -rf %s", directory)
+  end)
+
+  once("may give Lua little memory", function()
+    api:set{ jobs = tonumber(os.getenv "JOBS") or 20000 }
+    run("plain/host_bounded %s 2200000", api.url)
   end)
 
   once("may keep Lua to itself", function()

@@ -22,11 +22,18 @@ compile = $(CC) $(C99) $(WARNINGS) $(CFLAGS_$(1)) -Isrc $(LUA_CFLAGS) $(CURL_CFL
 libraries = $(LUA_LIBS) $(CURL_LIBS) -lm -lpthread -ldl
 
 all: $(addprefix $(OUT)/,asan/host_torture asan/host_close asan/host_fork tsan/host_threads \
-  plain/host_close plain/host_embed plain/host_small_stack host_private slow_names.so)
+  plain/host_close plain/host_embed plain/host_small_stack plain/host_bounded plain/host_sandbox \
+  plain/host_sandbox_static plain/host_confined host_private slow_names.so)
 
 $(OUT)/slow_names.so: spec/hosts/slow_names.c
 	@mkdir -p $(@D)
 	$(CC) $(C99) $(WARNINGS) -fPIC -shared -o $@ $<
+
+# With the whole module in it.
+$(OUT)/plain/host_sandbox_static: spec/hosts/host_sandbox.c spec/hosts/host.h \
+  build/static/libgradient.a
+	@mkdir -p $(@D)
+	$(call compile,plain) -DSTATIC -o $@ $< build/static/libgradient.a $(libraries)
 
 # Without Lua.
 $(OUT)/host_private: spec/hosts/host_private.c
