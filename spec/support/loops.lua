@@ -95,6 +95,7 @@ function makers.luaevent()
   local event = require "luaevent.core"
   local base = event.new()
   return {
+    base = base,
     wait = require "gradient.wait.luaevent"(base),
     run = function(functions)
       run_with(functions, start_coroutine, function() base:loop() end)
