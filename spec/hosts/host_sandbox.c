@@ -28,12 +28,10 @@ static const char *const program =
     "assert(not pcall(client.indexing_jobs.list, { nothing = 1 }))\n"
     "return count\n";
 
-static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},
-                                     {LUA_STRLIBNAME, luaopen_string},
-                                     {LUA_TABLIBNAME, luaopen_table},
-                                     {LUA_MATHLIBNAME, luaopen_math},
-                                     {LUA_LOADLIBNAME, luaopen_package},
-                                     {NULL, NULL}};
+static const luaL_Reg libraries[] = {
+    {LUA_GNAME, luaopen_base},          {LUA_STRLIBNAME, luaopen_string},
+    {LUA_TABLIBNAME, luaopen_table},    {LUA_MATHLIBNAME, luaopen_math},
+    {LUA_LOADLIBNAME, luaopen_package}, {NULL, NULL}};
 
 int main(int argc, char **argv) {
   static const char *const gone[] = {"require", "package", "load", "loadfile", "dofile"};
