@@ -5,7 +5,6 @@ local errors = require "gradient.errors"
 local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 local shell = require "spec.support.shell"
-local waiting = require "spec.support.waiting"
 
 local found = annotations.read()
 
@@ -68,9 +67,7 @@ describe("the annotations", function()
 
   before_each(function()
     events = {}
-    client = new_client{
-      wait = waiting.recorder(), on_event = function(event) events[#events + 1] = event end,
-    }
+    client = new_client{ on_event = function(event) events[#events + 1] = event end }
   end)
 
   it("have every field of jobs, data sources and pages", function()

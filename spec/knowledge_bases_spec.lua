@@ -5,7 +5,6 @@ local cjson = require "cjson"
 local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
 local misuse = require "spec.support.misuse"
-local waiting = require "spec.support.waiting"
 
 local uuid = answers.uuid "knowledge_base"
 
@@ -14,7 +13,7 @@ describe("knowledge bases", function()
   local client, bases
 
   before_each(function()
-    client = new_client{ wait = waiting.recorder() }
+    client = new_client()
     bases = client.knowledge_bases
   end)
 
@@ -201,7 +200,7 @@ describe("knowledge bases", function()
       serve_database("CREATING", "", "BRAND_NEW", "CREATING", "ONLINE")
       local seen = {}
       local answer, response = bases.wait_for_database(uuid, {
-        poll_interval = 60,
+        poll_interval = 0.01,
         on_progress = function(now) seen[#seen + 1] = now.database_status or "none" end,
       })
       assert.same({ knowledge_base = { uuid = uuid }, database_status = "ONLINE" }, answer)
@@ -218,7 +217,7 @@ describe("knowledge bases", function()
     it("may never come", function()
       for _, status in ipairs{ "UNHEALTHY", "DECOMMISSIONED" } do
         serve_database("CREATING", status)
-        local answer, err = bases.wait_for_database(uuid)
+        local answer, err = bases.wait_for_database(uuid, { poll_interval = 0.01 })
         assert.is_nil(answer)
         assert.equal("database_failed", err.kind)
         assert.equal(status, err.database_status)
@@ -241,7 +240,7 @@ describe("knowledge bases", function()
     it("may be gone while it is waited for", function()
       serve_database "CREATING"
       server:script{ { status = 404 } }
-      local _, err = bases.wait_for_database(uuid)
+      local _, err = bases.wait_for_database(uuid, { poll_interval = 0.01 })
       assert.equal("not_found", err.kind)
       assert.equal("CREATING", err.database_status)
     end)
@@ -352,7 +351,7 @@ describe("knowledge bases", function()
       local params, seen = { knowledge_base_uuid = base }, {}
       local _, err = client.indexing_jobs.start(params)
       assert.equal("failed to get db creds", err.message)
-      assert(bases.wait_for_database(base, { on_progress = function(answer)
+      assert(bases.wait_for_database(base, { poll_interval = 0.01, on_progress = function(answer)
         seen[#seen + 1] = answer.database_status
         server:advance(16)
       end }))
@@ -364,7 +363,7 @@ describe("knowledge bases", function()
       local base = server:create_knowledge_base{
         database_time = 30, database_status = "UNHEALTHY",
       }
-      local _, err = bases.wait_for_database(base, { on_progress = function()
+      local _, err = bases.wait_for_database(base, { poll_interval = 0.01, on_progress = function()
         server:advance(31)
       end })
       assert.same({ "database_failed", "UNHEALTHY" }, { err.kind, err.database_status })

@@ -523,14 +523,29 @@ describe("operations on jobs", function()
 
     it("looks again after poll_interval, 5 seconds by default", function()
       for _, interval in ipairs{ false, 60, 0.25 } do
-        local wait = waiting.recorder()
-        local patient = new_client{ wait = wait }
-        server:script{ phase "BATCH_JOB_PHASE_PENDING", phase "BATCH_JOB_PHASE_RUNNING",
-          phase "BATCH_JOB_PHASE_SUCCEEDED" }
-        assert(patient.indexing_jobs.wait_for_completion(unknown_uuid,
-          interval and { poll_interval = interval } or nil))
-        assert.equal(2, #wait.pauses)
-        for _, pause in ipairs(wait.pauses) do assert.near(interval or 5, pause, 0.01) end
+        server:script{ phase "BATCH_JOB_PHASE_PENDING" }
+        local pause = {}
+        local patient = new_client{ wait = function(fds, seconds)
+          if #fds == 0 then error(setmetatable(pause, { seconds = seconds })) end
+          waiting.poll(fds, seconds)
+        end }
+        local ok, err = pcall(patient.indexing_jobs.wait_for_completion, unknown_uuid,
+          interval and { poll_interval = interval } or nil)
+        assert.is_false(ok)
+        assert.equal(pause, err)
+        assert.near(interval or 5, getmetatable(pause).seconds, 0.01)
+      end
+    end)
+
+    it("waits that long between two looks, also when the host's wait returns early", function()
+      server:script{ phase "BATCH_JOB_PHASE_PENDING", phase "BATCH_JOB_PHASE_RUNNING",
+        phase "BATCH_JOB_PHASE_SUCCEEDED" }
+      local hasty = new_client{ wait = function(fds) waiting.poll(fds, 0.001) end }
+      assert(hasty.indexing_jobs.wait_for_completion(unknown_uuid, { poll_interval = 0.1 }))
+      local requests = server:requests()
+      assert.equal(3, #requests)
+      for look = 2, 3 do
+        assert.is_true(requests[look].received - requests[look - 1].answered >= 0.099)
       end
     end)
 
@@ -565,10 +580,11 @@ describe("operations on jobs", function()
     end)
 
     it("tries again what fails for passing reasons", function()
-      local patient = new_client{ wait = waiting.recorder() }
-      server:script{ phase "BATCH_JOB_PHASE_RUNNING", { status = 503 }, { status = 500 },
-        phase "BATCH_JOB_PHASE_SUCCEEDED" }
-      local answer, response = patient.indexing_jobs.wait_for_completion(unknown_uuid)
+      local soon = { ["retry-after-ms"] = "1" }
+      server:script{ phase "BATCH_JOB_PHASE_RUNNING", { status = 503, headers = soon },
+        { status = 500, headers = soon }, phase "BATCH_JOB_PHASE_SUCCEEDED" }
+      local answer, response = new_client().indexing_jobs.wait_for_completion(unknown_uuid,
+        { poll_interval = 0.001 })
       assert.truthy(answer)
       assert.equal(3, response.attempts)
     end)

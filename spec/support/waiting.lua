@@ -1,8 +1,6 @@
 --- What specs need to stand in a client's `wait`, and to look at descriptors.
 --
 --   waiting.poll(fds, seconds)     waits as `wait` has to; may be used from anywhere
---   local wait = waiting.recorder()
---   wait.pauses                    seconds of every pause between two attempts
 --   waiting.open_descriptors()     how many descriptors this process has open
 --   waiting.together{f, g, …}      runs functions as coroutines; their clients need
 --                                  wait = coroutine.yield
@@ -18,19 +16,6 @@ local function poll(fds, seconds)
   end
   wanted[#wanted + 1] = seconds
   cqueues.poll(table.unpack(wanted))
-end
-
---- A `wait` that notes the pauses, in which there is nothing to wait for but the time.
-local function recorder()
-  local pauses = {}
-  return setmetatable({ pauses = pauses }, {
-    __call = function(_, fds, seconds)
-      if #fds == 0 then
-        pauses[#pauses + 1] = seconds
-      end
-      poll(fds, seconds)
-    end,
-  })
 end
 
 local function open_descriptors()
@@ -95,7 +80,6 @@ end
 
 return {
   poll = poll,
-  recorder = recorder,
   open_descriptors = open_descriptors,
   together = together,
 }
