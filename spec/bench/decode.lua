@@ -150,7 +150,8 @@ local function all_fields()
   report.row(what .. "the floor", "us", ours, least, 1.25)
 end
 
--- Every shape next to lua-cjson: the one that is worst for us, and those in which we are slower.
+-- Every shape next to lua-cjson: the one that is worst for us, and those in which we are slower. Of
+-- each the fastest round counts: they are short, and whatever else the machine does is long.
 local function all_shapes()
   local worst
   for _, shape in ipairs(shapes) do
@@ -161,8 +162,9 @@ local function all_shapes()
     until clock() - start > 0.002
     for i = 1, count do texts[i] = shape.text end
     local ours, peer = compare(21, 1e6 / count, { { core.decode, texts }, { cjson.decode, texts } })
-    local ratio = report.median(ours) / report.median(peer)
-    local row = { shape.name .. ": " .. LUA_CJSON, "us", ours, peer, 1, ratio = ratio }
+    local mine, other = math.min(table.unpack(ours)), math.min(table.unpack(peer))
+    local ratio = mine / other
+    local row = { shape.name .. ": " .. LUA_CJSON, "us", { mine }, { other }, 1, ratio = ratio }
     if not worst or ratio > worst.ratio then worst = row end
     if ratio > 1 then report.row(table.unpack(row)) end
   end
