@@ -608,7 +608,8 @@ describe("README.md", function()
       for code in markdown.code(text) do
         local path = code:match("^[%w_]+/[%w_/.-]+$")
         if path and not path:find("^build/") then shell.must("ls -d %s", path) end
-        local value = code:find("^gradient%.") and not pcall(require, code) and gradient
+        local is_module = package.searchpath(code, package.path)
+        local value = code:find("^gradient%.") and not is_module and gradient
         for name in code:gmatch("%.([%a_]+)") do
           if value then value = assert(value[name], code .. " does not exist") end
           if type(value) ~= "table" then break end
