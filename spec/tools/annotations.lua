@@ -8,7 +8,7 @@
 --     functions   list of {name, path, text, examples (list of code), parameters (names, of the
 --                 definition), described (names, of the annotation), arguments and results (lists
 --                 of {name, type, optional, description}), is_private}
---     modules     path → {text, examples} of the comment at its top
+--     modules     path → {text, sketch (list of lines of code)} of the comment at its top
 --   annotations.fields(found, name)      fields of a class, its parent's too
 
 local shell = require "spec.support.shell"
@@ -43,7 +43,7 @@ local function new_entry(rest)
 end
 
 local function new_context()
-  return { text = "", examples = {}, described = {}, arguments = {}, results = {} }
+  return { text = "", examples = {}, sketch = {}, described = {}, arguments = {}, results = {} }
 end
 
 local readers = {}
@@ -94,6 +94,8 @@ local function read_text(context, line)
     context.example = {}
   elseif context.example then
     table.insert(context.example, line)
+  elseif line:find("^    ") then
+    table.insert(context.sketch, line:sub(5))
   elseif context.last then
     context.last.description = context.last.description .. " " .. line
   else
@@ -144,7 +146,7 @@ local function read_file(found, path)
       read_text(context, text)
     elseif not line:find("^%s*%-%-") then
       if position > 1 and not found.modules[path] then
-        found.modules[path] = { text = context.text, examples = context.examples }
+        found.modules[path] = { text = context.text, sketch = context.sketch }
       end
       local name, parameters = line:match("^%s*l?o?c?a?l?%s*function%s+([%w_.:]+)%((.-)%)")
       if not name then parameters = line:match("^return function%((.-)%)") end

@@ -213,7 +213,10 @@ local function add_adapters()
     local module = found.modules[path]
     local name = path:match("lua/(.*)%.lua"):gsub("/", ".")
     if module.text:find("^`wait`") then
-      add_entry(part, name, name, module.text, function() return examples(module.examples) end)
+      local sketch = escape(table.concat(module.sketch, "\n"))
+      add_entry(part, name, name, module.text, function()
+        return sketch ~= "" and '<pre class="sketch">' .. sketch .. "</pre>" or ""
+      end)
     end
   end
 end
