@@ -753,7 +753,7 @@ static CURLcode set_defaults(lua_State *L, struct client *c) {
   note(&code, curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
   note(&code, curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2));
   note(&code, curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "")); /* all that it was built with */
-  note(&code, curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 64L * 1024));
+  note(&code, curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16L * 1024));
   note(&code, curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket));
   note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket));
   note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)c));

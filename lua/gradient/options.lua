@@ -173,37 +173,82 @@ local function percent_encoded(text)
   return (text:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
 end
 
--- Patterns of a token in the forms in which a server may repeat it.
-local function token_patterns(token)
-  local patterns = {
-    in_any_case(token), in_any_case(percent_encoded(token)),
-    in_any_case(token:gsub('["\\/]', "\\%0")),
+-- Two functions about one form of a token: is it in a text that is in lower case; and the text
+-- without it. The form is an upvalue, so that it is in no table that a program can reach.
+local function form_of_token(form, pattern)
+  local folded_form = form:lower()
+  return {
+    is_in = function(folded) return folded:find(folded_form, 1, true) end,
+    remove = function(text) return (text:gsub(pattern(form), "[token]")) end,
   }
+end
+
+-- All forms in which a server may repeat a token: as it is, or encoded, in any case.
+local function forms_of_token(token)
+  local forms, seen = {}, {}
+  local function add(form, pattern)
+    if not seen[form] then forms[#forms + 1] = form_of_token(form, pattern) end
+    seen[form] = true
+  end
+  add(token, in_any_case)
+  add(percent_encoded(token), in_any_case)
+  add((token:gsub('["\\/]', "\\%0")), in_any_case)
   for before = 0, 2 do
     local encoded = base64(token, before)
-    if #encoded >= 8 then patterns[#patterns + 1] = literally(encoded) end
+    if #encoded >= 8 then add(encoded, literally) end
   end
-  return patterns
+  return forms
+end
+
+-- All strings in a value, as one.
+local function all_text(value, parts)
+  for name, item in pairs(value) do
+    parts[#parts + 1] = name
+    if type(item) == "table" then
+      all_text(item, parts)
+    else
+      parts[#parts + 1] = tostring(item)
+    end
+  end
+  return parts
 end
 
 -- A function that takes secrets out of what a server or libcurl said (a string, a table of them, or
--- nil): the token, and credentials in URLs. They are its upvalues, so that they are in no table.
+-- nil): the token, and credentials in URLs. Nearly always there are none, which is found out fast.
 local function redactor(token, proxy)
-  local patterns = token and token_patterns(token) or {}
+  local forms = token and forms_of_token(token) or {}
   local credentials = proxy and (proxy:match("^%a[%w+.-]*://(.+)@") or proxy:match("^(.+)@"))
-  credentials = credentials and literally(credentials)
-  local function redact(value)
-    if type(value) == "string" then
-      for _, pattern in ipairs(patterns) do value = value:gsub(pattern, "[token]") end
-      if credentials then value = value:gsub(credentials, "***") end
-      return (value:gsub("(%a://)[^/?#%s@]+@", "%1***@"))
+  local function is_clean(text)
+    if text:find("@", 1, true) or credentials and text:find(credentials, 1, true) then
+      return false
     end
-    if type(value) ~= "table" then return value end
+    local folded = text:lower()
+    for _, form in ipairs(forms) do
+      if form.is_in(folded) then return false end
+    end
+    return true
+  end
+  local function redact_string(text)
+    if is_clean(text) then return text end
+    for _, form in ipairs(forms) do text = form.remove(text) end
+    if credentials then text = text:gsub(literally(credentials), "***") end
+    return (text:gsub("(%a://)[^/?#%s@]+@", "%1***@"))
+  end
+  local function redact_table(value)
     local safe = {}
-    for name, item in pairs(value) do safe[redact(name)] = redact(item) end
+    for name, item in pairs(value) do
+      safe[redact_string(name)] = type(item) == "table" and redact_table(item)
+        or type(item) == "string" and redact_string(item) or item
+    end
     return safe
   end
-  return redact
+  return function(value)
+    if type(value) == "string" then return redact_string(value) end
+    if type(value) ~= "table" or is_clean(table.concat(all_text(value, {}), "\n")) then
+      return value
+    end
+    return redact_table(value)
+  end
 end
 
 -- Events ------------------------------------------------------------------------------------------
