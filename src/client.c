@@ -76,7 +76,7 @@ struct client {
   struct pool *pools;
   struct transfer *transfers; /* those that run */
   struct transfer_defaults defaults;
-  CURL *spare[MAX_SPARE];
+  CURL *spare_easy[MAX_SPARE];
   int spares;
   int running;           /* transfers */
   struct watch **by_fd;  /* the watched descriptors by number */
@@ -85,8 +85,9 @@ struct client {
   size_t watches, room;
   struct watch *wake; /* a pipe, readable while a transfer has ended that others wait for */
   int wake_writer;
-  int announced;     /* such transfers */
-  size_t received;   /* bytes of answers, in all */
+  int announced;   /* such transfers */
+  size_t received; /* bytes of answers, in all */
+  struct spare spare;
   char *authorities; /* PEM, as long as libcurl needs it */
   pid_t process;     /* whose connections these are */
   int closed;
@@ -522,7 +523,7 @@ static void unlink_transfer(struct client *c, struct transfer *t) {
 static void keep_easy(struct client *c, CURL *easy, int reusable) {
   if (reusable && !c->closed && c->spares < MAX_SPARE) {
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL); /* it goes with its transfer */
-    c->spare[c->spares++] = easy;
+    c->spare_easy[c->spares++] = easy;
   } else
     curl_easy_cleanup(easy);
 }
@@ -916,6 +917,8 @@ static int client_send(lua_State *L) {
   struct pool *pool;
   luaL_checktype(L, 2, LUA_TTABLE);
   t = type_create(L, transfer_type, sizeof(*t), 1);
+  t->received = &c->received;
+  t->spare = &c->spare;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   if (c->closed) { /* perhaps by a finalizer, just now */
@@ -925,9 +928,8 @@ static int client_send(lua_State *L) {
     return 3;
   }
   disown_sockets(c);
-  t->received = &c->received;
   if (c->spares > 0)
-    t->easy = c->spare[--c->spares];
+    t->easy = c->spare_easy[--c->spares];
   transfer_prepare(L, t, &c->defaults, 2);
   pool = find_pool(c);
   if (pool == NULL || curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, (void *)pool) != CURLE_OK ||
@@ -1064,11 +1066,12 @@ static int client_close(lua_State *L) {
   while (c->pools != NULL)
     close_pool(c, &c->pools, NULL);
   while (c->spares > 0)
-    curl_easy_cleanup(c->spare[--c->spares]);
+    curl_easy_cleanup(c->spare_easy[--c->spares]);
   curl_easy_cleanup(c->defaults.easy);
   curl_slist_free_all(c->defaults.headers);
   curl_slist_free_all(c->defaults.secret);
   memset(&c->defaults, 0, sizeof(c->defaults));
+  spare_close(&c->spare);
   free(c->by_fd);
   free(c->polled);
   free(c->authorities);

@@ -21,6 +21,9 @@
 ** is out of memory */
 #define TOO_LARGE 100
 
+/* the largest buffer that is kept for the next answer */
+#define MAX_SPARE_BODY ((size_t)1024 * 1024)
+
 /* what a request gets that does not say */
 #define DEFAULT_CONNECT_TIMEOUT 5.0
 #define DEFAULT_MAX_BODY        ((lua_Integer)64 * 1024 * 1024)
@@ -141,6 +144,10 @@ static size_t on_header(char *line, size_t size, size_t count, void *userdata) {
 static size_t on_body(char *bytes, size_t size, size_t count, void *userdata) {
   struct transfer *t = userdata;
   if (t->body.capacity == 0) { /* a good guess saves copies; a wrong one costs nothing */
+    t->body = t->spare->body;
+    memset(&t->spare->body, 0, sizeof(t->spare->body));
+  }
+  if (t->body.length == 0) {
     curl_off_t announced = -1;
     curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
     if (announced > 0 && announced <= (curl_off_t)MAX_FIRST_RESERVE)
@@ -340,8 +347,21 @@ void transfer_free(struct transfer *t) {
   curl_slist_free_all(t->headers);
   t->headers = NULL;
   buffer_free(&t->head);
-  if (t->decoding == 0)
-    buffer_free(&t->body);
+  if (t->decoding > 0)
+    return;
+  if (!t->spare->closed && t->body.capacity > t->spare->body.capacity &&
+      t->body.capacity <= MAX_SPARE_BODY) {
+    buffer_free(&t->spare->body);
+    t->spare->body = t->body;
+    t->spare->body.length = 0;
+    memset(&t->body, 0, sizeof(t->body));
+  }
+  buffer_free(&t->body);
+}
+
+void spare_close(struct spare *spare) {
+  buffer_free(&spare->body);
+  spare->closed = 1;
 }
 
 struct transfer *transfer_check(lua_State *L, int index) {
@@ -412,8 +432,9 @@ static int push_header(lua_State *L, const char *line, const char *end) {
   return 1;
 }
 
-/* Pushes the answer's headers as a table; values of one name are joined as RFC 9110, 5.3 allows. It
-** is a copy that is read: a finalizer that runs meanwhile may close the transfer. */
+/* Pushes the answer's headers as a table, then the head as it came; values of one name are joined as
+** RFC 9110, 5.3 allows. It is a copy that is read: a finalizer that runs meanwhile may close the
+** transfer. */
 static void push_headers(lua_State *L, const struct buffer *head) {
   const char *line, *last;
   line = lua_pushlstring(L, head->bytes, head->length);
@@ -434,11 +455,11 @@ static void push_headers(lua_State *L, const struct buffer *head) {
     }
     line = end;
   }
-  lua_remove(L, -2);
+  lua_insert(L, -2);
 }
 
 /* transfer:result() → nil while it runs
-**                   → status (integer), headers (table: lower-case name → value)
+**                   → status (integer), headers (table: lower-case name → value), head (string)
 **                   → nil, code, message, sent (boolean: the server may have seen the request)
 ** code: "timeout", "certificate", "too_large", "closed", "connection". */
 static int transfer_result(lua_State *L) {
@@ -446,7 +467,7 @@ static int transfer_result(lua_State *L) {
   if (has_answer(t)) {
     lua_pushinteger(L, t->status);
     push_headers(L, &t->head);
-    return 2;
+    return 3;
   }
   luaL_pushfail(L);
   if (t->easy != NULL)

@@ -22,6 +22,13 @@ struct buffer {
   size_t length, capacity;
 };
 
+/* A body's buffer that is kept for the next answer: to free large blocks and to ask for them again makes
+** all other allocations slower. */
+struct spare {
+  struct buffer body;
+  int closed; /* nothing is kept any more */
+};
+
 /* why one of our own callbacks stopped a transfer */
 enum stop { STOP_NONE, STOP_HEAD_TOO_LARGE, STOP_LINE_TOO_LONG, STOP_BODY_TOO_LARGE, STOP_MEMORY };
 
@@ -30,8 +37,9 @@ struct transfer {
   struct curl_slist *headers; /* of this request alone, as long as it runs */
   struct buffer head, body;   /* of the answer */
   size_t max_body;
-  size_t *received; /* adds up what a step of the client receives */
-  long connect_ms;  /* how long the connection may take, for libcurl */
+  struct spare *spare; /* of its client */
+  size_t *received;    /* adds up what a step of the client receives */
+  long connect_ms;     /* how long the connection may take, for libcurl */
   CURLcode code;
   enum stop stop;
   long status;
@@ -75,6 +83,9 @@ void transfer_finish(struct transfer *t, CURLcode code);
 
 /* Frees what a transfer holds that has no easy handle any more. */
 void transfer_free(struct transfer *t);
+
+/* Frees a spare buffer; what comes back later is freed at once. */
+void spare_close(struct spare *spare);
 
 /* Keeps why a transfer failed that libcurl has no word for. */
 void transfer_explain(struct transfer *t, const char *message);

@@ -210,9 +210,9 @@ function call_methods:count(since, counted, now)
 end
 
 -- The transfer has ended one way or another.
-function call_methods:conclude(status, headers_or_code, message, sent)
+function call_methods:conclude(status, headers_or_code, message_or_head, sent)
   if not status then
-    return self:retry_or_fail(self:transfer_error(headers_or_code, message),
+    return self:retry_or_fail(self:transfer_error(headers_or_code, message_or_head),
       { code = headers_or_code, sent = sent })
   end
   local now = core.now()
@@ -222,7 +222,7 @@ function call_methods:conclude(status, headers_or_code, message, sent)
   })
   if status >= 200 and status < 300 then
     self.over, self.status, self.ended_at = true, status, now
-    self.headers = self.redact(headers_or_code)
+    self.headers = self.redact(headers_or_code, message_or_head)
     if self.pace then self.pace.answered = self.pace.answered + 1 end
     return
   end
@@ -244,12 +244,15 @@ function call_methods:look()
     if is_late then self:fail(self:transfer_error("timeout", late)) end
     return
   end
-  local status, headers_or_code, message, sent = self.transfer:result()
+  local result = self.transfer.result
+  local status, headers_or_code, message_or_head, sent = result(self.transfer)
   if is_late and not (status or headers_or_code) then
     self.transfer:expire(late)
-    status, headers_or_code, message, sent = self.transfer:result()
+    status, headers_or_code, message_or_head, sent = result(self.transfer)
   end
-  if status or headers_or_code then self:conclude(status, headers_or_code, message, sent) end
+  if status or headers_or_code then
+    self:conclude(status, headers_or_code, message_or_head, sent)
+  end
 end
 
 local function ratelimit(headers)

@@ -121,7 +121,7 @@ function client_methods:call(operation, segments, query, body, call_options, pac
     request.headers = header_lines(json_headers, body and body_headers or {}, self.headers,
       call_options.headers or {})
   end
-  request.proxy, request.fresh = self.proxy_for(self.host), method == "POST"
+  request.proxy, request.fresh = self.proxy, method == "POST"
   request.member, request.opener = operation.member, operation.opener
   request.identity, request.absent = call_options.identity, operation.absent
   request.caution, request.redact = operation.caution, operation.redact

@@ -200,21 +200,9 @@ local function forms_of_token(token)
   return forms
 end
 
--- All strings in a value, as one.
-local function all_text(value, parts)
-  for name, item in pairs(value) do
-    parts[#parts + 1] = name
-    if type(item) == "table" then
-      all_text(item, parts)
-    else
-      parts[#parts + 1] = tostring(item)
-    end
-  end
-  return parts
-end
-
 -- A function that takes secrets out of what a server or libcurl said (a string, a table of them, or
--- nil): the token, and credentials in URLs. Nearly always there are none, which is found out fast.
+-- nil): the token, and credentials in URLs. Nearly always there are none, which is found out fast:
+-- for a table in the text that it was made of, if that is given.
 local function redactor(token, proxy)
   local forms = token and forms_of_token(token) or {}
   local credentials = proxy and (proxy:match("^%a[%w+.-]*://(.+)@") or proxy:match("^(.+)@"))
@@ -242,11 +230,9 @@ local function redactor(token, proxy)
     end
     return safe
   end
-  return function(value)
+  return function(value, source)
     if type(value) == "string" then return redact_string(value) end
-    if type(value) ~= "table" or is_clean(table.concat(all_text(value, {}), "\n")) then
-      return value
-    end
+    if type(value) ~= "table" or source and is_clean(source) then return value end
     return redact_table(value)
   end
 end
@@ -339,7 +325,7 @@ function options.read(given, level)
     max_retries = checked.max_retries or 2, max_body = checked.max_body or 64 * 1024 * 1024,
     headers = checked.headers or {}, keep_nulls = checked.keep_nulls or false,
     on_event = both(checked.on_event, logger()), wait = checked.wait,
-    host = host, proxy_for = proxy_for(checked.proxy),
+    proxy = proxy == "" and "" or nil, proxy_for = proxy_for(checked.proxy),
   }
   return settings, {
     user_agent = checked.user_agent or user_agent(), ca_file = checked.ca_file,
