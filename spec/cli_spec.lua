@@ -436,22 +436,48 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
     local evil = [[\u001b]0;owned\u0007\u001b[2J\u009b31m\u0000\u007f\r\nx\u202e\u2066\u2028]]
 
     it("shows nothing of the server's that it would obey", function()
+      local base = unknown_uuid
       local job = ([[{"uuid":"%s","phase":"%s","status":"%s","knowledge_base_uuid":"%s",]]
         .. [["created_at":"%s","completed_datasources":"%s","total_datasources":"%s",]]
         .. [["total_tokens":"%s","%s":["%s"],"total_items_indexed":"%s"}]]):gsub("%%s", evil)
       local source = ([[{"data_source_uuid":"%s","status":"%s","error_msg":"%s",]]
         .. [["total_bytes":"%s"}]]):gsub("%%s", evil)
-      local ended = job:gsub('"phase":"[^"]*"', '"phase":"BATCH_JOB_PHASE_FAILED"')
-      server:script{
-        { status = 200, body = '{"jobs":[' .. job .. "]}", times = 3 },
-        { status = 200, body = '{"job":' .. job .. "}", times = 3 },
-        { status = 200, body = '{"indexed_data_sources":[' .. source .. "]}" },
-        { status = 200, body = '{"job":' .. ended .. "}", times = 1 },
-        { status = 422, body = '{"id":"' .. evil .. '","message":"' .. evil .. '"}' },
+      local function of(uuid, object)
+        return (object:gsub('"uuid":"[^"]*"', '"uuid":"' .. uuid .. '"', 1))
+      end
+      local ended = of("over", job):gsub('"phase":"[^"]*"', '"phase":"BATCH_JOB_PHASE_FAILED"')
+      local named = ([[{"uuid":"%s","name":"%s","region":"%s","last_indexing_job":]]
+        .. job:gsub("%%", "%%%%") .. "}"):gsub("%%s", evil)
+      local info = ([[{"uuid":"%s","time":"%s","days":["%s"],"next_run_at":"%s"}]])
+        :gsub("%%s", evil)
+      local function answer(path, body, method)
+        return { match = { path = "/v2/gen-ai/" .. path, method = method }, forever = true,
+          status = body:find "message" and 422 or 200, body = body }
+      end
+      local reported
+      for candidate in jobs.each() do
+        if candidate.is_report_available then reported = candidate.uuid end
+      end
+      server:script{ -- the first that a path has as a part
+        { match = { storage = true }, status = 200,
+          body = "\27[2J\u{9b}31m,\u{202e}\u{2028}\nand more lines" },
+        { match = { path = "details_signed_url" } },
+        answer("scheduled-indexing/knowledge-base/" .. base, '{"indexing_info":' .. info .. "}"),
+        answer("knowledge_bases/" .. base, '{"knowledge_base":' .. of(base, named)
+          .. ',"database_status":"ONLINE"}'),
+        answer("knowledge_bases", '{"knowledge_bases":[' .. named .. "]}"),
+        answer("indexing_jobs/x/data_sources", '{"indexed_data_sources":[' .. source .. "]}"),
+        answer("indexing_jobs/over", '{"job":' .. ended .. "}"),
+        answer("indexing_jobs/bad", '{"id":"' .. evil .. '","message":"' .. evil .. '"}'),
+        answer("indexing_jobs/x", '{"job":' .. of("x", job) .. "}"),
+        answer("indexing_jobs", '{"job":' .. job .. "}", "POST"),
+        answer("indexing_jobs", '{"jobs":[' .. job .. "]}", "GET"),
       }
       for _, arguments in ipairs{
-        { "list" }, { "list", "--json" }, { "list", "--csv" }, { "get", "x" }, { "start", "x" },
-        { "cancel", "x" }, { "sources", "x" }, { "watch", "x" }, { "get", "x" },
+        { "list" }, { "list", "--json" }, { "list", "--csv" }, { "list", "-o", "wide" },
+        { "get", "x" }, { "get", "bad" }, { "sources", "x" }, { "start", base }, { "cancel", "x" },
+        { "watch", "over" }, { "bases" }, { "schedule", base }, { "wait-db", base },
+        { "report", reported },
       } do
         local what = table.concat(arguments, " ")
         local result = run(arguments, { terminal = wide })
@@ -464,8 +490,9 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
           assert.is_nil(shown:find("\u{202e}", 1, true), what)
           assert.is_nil(shown:find("\u{2028}", 1, true), what)
         end
+        assert.equal(what == "get bad" and 1 or what == "watch over" and 1 or 0, result.status,
+          what .. result.errors)
       end
-      assert.equal(0, server:pending())
     end)
 
     it("says what is wrong in one line, whoever said it", function()

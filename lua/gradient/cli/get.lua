@@ -49,13 +49,13 @@ end
 -- "running, 12 of 40 files (30 %)"
 local function state(job)
   local text, progress = jobs.state(job), rules.progress(job)
-  if rules.outcome(job) and not progress.total then return text end
+  if not progress.total and (progress.done == 0 or rules.outcome(job)) then return text end
   local number = progress.unit == "bytes" and format.bytes or format.count
   if not progress.total then
     return ("%s, %s %s so far"):format(text, number(progress.done), progress.unit)
   end
   return ("%s, %s of %s %s (%d %%)"):format(text, number(progress.done), number(progress.total),
-    progress.unit, progress.done * 100 // progress.total)
+    progress.unit, math.min(100, progress.done * 100.0 // progress.total))
 end
 
 local labels = {
@@ -75,7 +75,7 @@ local function add_others(page, job)
   table.sort(names)
   for _, name in ipairs(names) do
     local value = job[name]
-    add(page, format.clean(name), type(value) == "table" and json.encode(value)
+    add(page, format.clean(name), type(value) == "table" and format.clean(json.encode(value))
       or format.text(value))
   end
 end
@@ -114,9 +114,9 @@ local function print_page(page, output)
 end
 
 -- A job may come without its data sources.
-local function add_sources(job, client)
+local function add_sources(job, uuid, client)
   if #sources.of(job.data_source_jobs) > 0 then return true end
-  local answer, problem = client.indexing_jobs.retrieve_data_sources(job.uuid)
+  local answer, problem = client.indexing_jobs.retrieve_data_sources(uuid)
   if not answer then return nil, problem end
   job.data_source_jobs = answer.indexed_data_sources
   return true
@@ -141,7 +141,7 @@ function get.run(session)
       return true
     end
     local complete
-    complete, problem = add_sources(job, session.client)
+    complete, problem = add_sources(job, uuid, session.client)
     if not complete then return nil, problem end
     if uuid ~= parsed.uuids[1] then output:line "" end
     print_job(job, session)

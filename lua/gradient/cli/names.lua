@@ -23,7 +23,7 @@ local function collect(iterate, name_of)
   local ok, problem = pcall(function()
     for item in iterate() do
       local name = name_of(item)
-      if item.uuid and name and name ~= "" then found[item.uuid] = name end
+      if item.uuid and type(name) == "string" and name ~= "" then found[item.uuid] = name end
     end
   end)
   if not ok and type(problem) ~= "table" then error(problem, 0) end
@@ -44,7 +44,8 @@ end
 -- "bucket/path", a URL, the name of a file or of a folder.
 local function place(source)
   local function field(kind, name)
-    return type(source[kind]) == "table" and source[kind][name] or nil
+    local value = type(source[kind]) == "table" and source[kind][name]
+    return type(value) == "string" and value or nil
   end
   local bucket = field("spaces_data_source", "bucket_name")
   if bucket then return bucket .. "/" .. (field("spaces_data_source", "item_path") or "") end

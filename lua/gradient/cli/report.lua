@@ -1,5 +1,6 @@
 --- gradient-jobs report
 
+local format = require "gradient.cli.format"
 local values = require "gradient.cli.values"
 
 local report = {
@@ -25,12 +26,18 @@ local function save(text, path)
   if not ok then error({ output = message }, 0) end
 end
 
+-- As it came, but for what a terminal would obey.
+local function print_text(text, output)
+  if not output.is_terminal then return output:write(text) end
+  for line in text:gmatch "[^\r\n]+" do output:line(format.clean(line)) end
+end
+
 function report.run(session)
   local parsed = session.parsed
   return session:each("job", { parsed.uuid }, function(uuid)
     local text, problem = session.client.indexing_jobs.retrieve_report(uuid)
     if not text then return nil, problem end
-    if parsed.file then save(text, parsed.file) else session.output:write(text) end
+    if parsed.file then save(text, parsed.file) else print_text(text, session.output) end
     return true
   end)
 end
