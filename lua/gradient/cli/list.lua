@@ -91,22 +91,20 @@ local function is_among(value, wanted)
   return #wanted == 0
 end
 
-local function passes(job, parsed)
-  return is_among(rules.outcome(job), parsed.outcome) and is_among(job.phase, parsed.phase)
-    and is_among(job.status, parsed.status)
-    and (not parsed.since or (rules.time(job.created_at) or -math.huge) >= parsed.since)
+local function nil_if_empty(items)
+  return #items > 0 and items or nil
 end
 
-local function list_all(session, chosen, is_filtered)
+local function list_all(session, chosen, filter)
   local parsed = session.parsed
-  local filter = { knowledge_base_uuid = parsed.kb and names.find(session.client, parsed.kb) }
+  local is_filtered = next(filter) or parsed.sort or #parsed.outcome > 0
   local needed = not is_filtered and parsed.limit or math.huge
   filter.per_page = parsed.per_page or math.min(largest_page, needed)
   session.on_response = new_progress(session, filter.per_page)
   for job in session.client.indexing_jobs.each(filter, {
     prefetch = needed <= filter.per_page and 0 or nil,
   }) do
-    if passes(job, parsed) then chosen:take(job) end
+    if is_among(rules.outcome(job), parsed.outcome) then chosen:take(job) end
     if chosen:is_full() then break end
   end
   session.output:show_progress(nil)
@@ -119,10 +117,12 @@ function list.run(session)
     columns = jobs.columns(session.names), fields = jobs.fields,
     job_of = function(job) return job end,
   }, "there are no such jobs")
-  local is_filtered = parsed.sort or parsed.since or parsed.kb
-    or #parsed.outcome + #parsed.phase + #parsed.status > 0
-  if parsed.all or parsed.limit or is_filtered then
-    return list_all(session, chosen, is_filtered)
+  local filter = {
+    since = parsed.since, phase = nil_if_empty(parsed.phase), status = nil_if_empty(parsed.status),
+    knowledge_base_uuid = parsed.kb and names.find(session.client, parsed.kb),
+  }
+  if parsed.all or parsed.limit or parsed.sort or #parsed.outcome > 0 or next(filter) then
+    return list_all(session, chosen, filter)
   end
   return list_page(session, chosen)
 end
