@@ -1,6 +1,7 @@
 --- gradient-jobs wait-db
 
 local format = require "gradient.cli.format"
+local names = require "gradient.cli.names"
 local values = require "gradient.cli.values"
 
 local database = {
@@ -21,7 +22,7 @@ end
 
 function database.run(session)
   local parsed, output, client = session.parsed, session.output, session.client
-  local base = assert(client.knowledge_bases.find(parsed.kb)).knowledge_base
+  local base = assert(names.find(client, parsed.kb))
   local name = format.text(base.name or base.uuid)
   local latest
   local answer = assert(client.knowledge_bases.wait_for_database(base.uuid, {

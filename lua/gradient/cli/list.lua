@@ -119,7 +119,7 @@ function list.run(session)
   }, "there are no such jobs")
   local filter = {
     since = parsed.since, phase = nil_if_empty(parsed.phase), status = nil_if_empty(parsed.status),
-    knowledge_base_uuid = parsed.kb and names.find(session.client, parsed.kb),
+    knowledge_base_uuid = parsed.kb and assert(names.find(session.client, parsed.kb)).uuid,
   }
   if parsed.all or parsed.limit or parsed.sort or #parsed.outcome > 0 or next(filter) then
     return list_all(session, chosen, filter)

@@ -1,5 +1,8 @@
 --- The names of knowledge bases, and where the data of their data sources is.
 
+local check = require "gradient.check"
+local errors = require "gradient.errors"
+
 local names = {}
 
 local per_page = 200 -- the most that one request can bring
@@ -59,7 +62,7 @@ end
 ---@param uuid string?  of the knowledge base
 ---@return table<string, string>
 function names_methods:places_of(uuid)
-  if not self.client or not uuid then return {} end
+  if not self.client or not names.is_id(uuid) then return {} end
   self.places[uuid] = self.places[uuid] or collect(function()
     return self.client.knowledge_bases.data_sources.each(uuid, { per_page = per_page },
       { max_retries = 0 })
@@ -67,13 +70,27 @@ function names_methods:places_of(uuid)
   return self.places[uuid]
 end
 
---- The uuid of the knowledge base of this name or uuid; raises an error that names near ones.
+--- Can this be asked for? What a server sends as an id may be anything.
+---@param uuid any
+---@return boolean
+function names.is_id(uuid)
+  return check.id[2](uuid, "") ~= nil
+end
+
+--- The knowledge base of this name or uuid.
 ---@param client gradient.client
 ---@param name_or_uuid string
----@return string uuid, string name
+---@return gradient.knowledge_base? base
+---@return gradient.error? problem  one of kind not_found names near ones
 function names.find(client, name_or_uuid)
-  local base = assert(client.knowledge_bases.find(name_or_uuid)).knowledge_base
-  return base.uuid, base.name or base.uuid
+  local answer, problem = client.knowledge_bases.find(name_or_uuid)
+  if not answer then return nil, problem end
+  local base = answer.knowledge_base
+  if names.is_id(base.uuid) then return base end
+  return nil, errors.new{
+    kind = "decode", attempts = 1,
+    message = ("the knowledge base '%s' has no uuid"):format(name_or_uuid),
+  }
 end
 
 return names

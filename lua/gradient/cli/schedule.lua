@@ -2,6 +2,7 @@
 
 local format = require "gradient.cli.format"
 local json = require "gradient.cli.json"
+local names = require "gradient.cli.names"
 local rules = require "gradient.job"
 local values = require "gradient.cli.values"
 
@@ -36,11 +37,11 @@ end
 -- { 1, 3 } → "mon, wed"; what is no day is shown as it came.
 local function days_text(days)
   if type(days) ~= "table" then return format.text(days) end
-  local names = {}
+  local texts = {}
   for position, day in ipairs(days) do
-    names[position] = values.day_names[day] or format.text(day)
+    texts[position] = values.day_names[day] or format.text(day)
   end
-  return #names == 7 and "every day" or table.concat(names, ", ")
+  return #texts == 7 and "every day" or table.concat(texts, ", ")
 end
 
 local function print_schedule(session, name, info)
@@ -59,7 +60,7 @@ local function current(session, base)
   local answer, problem = session.client.scheduled_indexing.retrieve(base.uuid)
   if not answer and problem.kind ~= "not_found" then error(problem, 0) end
   local info = answer and answer.indexing_info
-  return info and not rules.time(info.deleted_at) and info or nil
+  return info and names.is_id(info.uuid) and not rules.time(info.deleted_at) and info or nil
 end
 
 local function set(session, base, days)
@@ -76,7 +77,7 @@ end
 function schedule.run(session)
   local parsed, output = session.parsed, session.output
   if parsed.on and not parsed.at then error({ misused = "--on needs --at" }, 0) end
-  local base = assert(session.client.knowledge_bases.find(parsed.kb)).knowledge_base
+  local base = assert(names.find(session.client, parsed.kb))
   local name = format.text(base.name or base.uuid)
   if parsed.at then
     return print_schedule(session, name, set(session, base, parsed.on or every_day))

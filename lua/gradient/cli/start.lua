@@ -3,6 +3,7 @@
 local format = require "gradient.cli.format"
 local jobs = require "gradient.cli.jobs"
 local json = require "gradient.cli.json"
+local names = require "gradient.cli.names"
 local values = require "gradient.cli.values"
 local watch = require "gradient.cli.watch"
 
@@ -34,16 +35,15 @@ function start.run(session)
   local parsed, output, client = session.parsed, session.output, session.client
   local started = {}
   local status = session:each("knowledge base", parsed.kbs, function(wanted)
-    local found, problem = client.knowledge_bases.find(wanted)
-    if not found then return nil, problem end
-    local base = found.knowledge_base
+    local base, problem = names.find(client, wanted)
+    if not base then return nil, problem end
     local answer, response = client.indexing_jobs.start{
       knowledge_base_uuid = base.uuid,
       data_source_uuids = #parsed.source > 0 and parsed.source or nil,
     }
     if not answer then return nil, response end
     local job = answer.job
-    started[#started + 1] = job.uuid
+    started[#started + 1] = names.is_id(job.uuid) and job.uuid or nil
     if not parsed.wait then
       output:line(parsed.json and json.encode(job) or format.text(job.uuid))
     end

@@ -3,6 +3,7 @@
 local complaint = require "gradient.cli.complaint"
 local core = require "gradient.core"
 local jobs = require "gradient.cli.jobs"
+local names = require "gradient.cli.names"
 local rules = require "gradient.job"
 local values = require "gradient.cli.values"
 local view = require "gradient.cli.view"
@@ -53,7 +54,7 @@ end
 local function all_unfinished(client)
   local entries = {}
   for job in client.indexing_jobs.each{ per_page = per_page } do
-    if type(job.uuid) == "string" and not rules.is_finished(job) then
+    if names.is_id(job.uuid) and not rules.is_finished(job) then
       entries[#entries + 1] = { uuid = job.uuid, job = job }
     end
   end
