@@ -324,12 +324,30 @@ static int was_sent(CURL *easy, int is_tls) {
   return written > 0 && !(is_tls && connections > 0 && tls_ready == 0);
 }
 
+/* Whether a certificate was refused because no trusted authority has signed it. OpenSSL says so by
+** one of these; other TLS libraries do not tell this from other reasons.
+** https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/ */
+static int is_authority_unknown(CURL *easy, CURLcode code) {
+  long result = 0;
+  if (code == CURLE_PEER_FAILED_VERIFICATION)
+    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
+  switch (result) {
+  case 2:  /* unable to get issuer certificate */
+  case 18: /* self-signed certificate */
+  case 19: /* self-signed certificate in certificate chain */
+  case 20: /* unable to get local issuer certificate */
+  case 21: /* unable to verify the first certificate */ return 1;
+  default: return 0;
+  }
+}
+
 void transfer_finish(struct transfer *t, CURLcode code) {
   long version = 0;
   curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
   curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
   t->multiplexed = version >= CURL_HTTP_VERSION_2_0;
   t->sent = was_sent(t->easy, t->may_share);
+  t->is_unknown = is_authority_unknown(t->easy, code);
   t->code = code;
   if (t->interim)
     t->head_complete = 0;
@@ -386,8 +404,8 @@ static const char *code_name(const struct transfer *t) {
     return "too_large";
   switch (t->code) {
   case CURLE_OPERATION_TIMEDOUT: return "timeout";
-  case CURLE_PEER_FAILED_VERIFICATION:
-  case CURLE_SSL_CACERT_BADFILE: return "certificate";
+  case CURLE_PEER_FAILED_VERIFICATION: return t->is_unknown ? "authority" : "certificate";
+  case CURLE_SSL_CACERT_BADFILE: return "authority";
   default: return "connection";
   }
 }
@@ -461,7 +479,8 @@ static void push_headers(lua_State *L, const struct buffer *head) {
 /* transfer:result() → nil while it runs
 **                   → status (integer), headers (table: lower-case name → value), head (string)
 **                   → nil, code, message, sent (boolean: the server may have seen the request)
-** code: "timeout", "certificate", "too_large", "closed", "connection". */
+** code: "timeout", "certificate", "authority" (one that is trusted is missing), "too_large",
+** "closed", "connection". */
 static int transfer_result(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
   if (has_answer(t)) {

@@ -49,6 +49,7 @@ struct transfer {
   int has_body;      /* the request has: its handle is not used again */
   int sent;          /* the server may have seen the request */
   int multiplexed;   /* it went over HTTP/2 or later */
+  int is_unknown;    /* no authority that is trusted has signed the server's certificate */
   int closed;        /* ended by the program */
   int decoding;      /* so many times at the moment: the body must stay */
   char message[CURL_ERROR_SIZE];

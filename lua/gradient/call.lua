@@ -147,7 +147,7 @@ function call_methods:transfer_error(code, message)
   if code == "timeout" then
     message = ("%s did not answer in time: %s"):format(self.request.place or self.client.base_url,
       message)
-  elseif code == "certificate" then
+  elseif code == "authority" then
     message = message .. " (option 'ca_file' names the authorities to trust)"
   end
   return { kind = kind, message = self.redact(message) }

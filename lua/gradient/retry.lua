@@ -12,7 +12,7 @@ local first_backoff, longest_backoff, jitter = 0.5, 8, 0.25
 local retried_status = { [408] = true, [409] = true, [429] = true }
 
 -- These do not change by trying again.
-local final_code = { certificate = true, too_large = true, closed = true }
+local final_code = { certificate = true, authority = true, too_large = true, closed = true }
 
 --- A number as HTTP writes them, so nothing of what Lua would read besides ("0x10", "1e9", " 1 ").
 local function number(text)
