@@ -184,29 +184,26 @@ static void own_watch(struct transfer *t, struct watch *w) {
   t->watches = w;
 }
 
-/* Grows an array to hold `count` elements; 0 when there is no memory. */
-static int grow(void *array, size_t count, size_t size) {
-  void *larger = realloc(*(void **)array, count * size);
-  if (larger != NULL)
-    *(void **)array = larger;
-  return larger != NULL;
-}
-
 /* Makes room for one more watch and its number; 0 when there is no memory. */
 static int reserve_watch(struct client *c, int fd) {
   if (fd >= c->fds) {
     int fds = c->fds > 0 ? c->fds : 64;
+    struct watch **by_fd;
     while (fd >= fds)
       fds *= 2;
-    if (!grow((void *)&c->by_fd, (size_t)fds, sizeof(struct watch *)))
+    by_fd = realloc(c->by_fd, (size_t)fds * sizeof(*by_fd));
+    if (by_fd == NULL)
       return 0;
-    memset(c->by_fd + c->fds, 0, (size_t)(fds - c->fds) * sizeof(struct watch *));
+    memset(by_fd + c->fds, 0, (size_t)(fds - c->fds) * sizeof(*by_fd));
+    c->by_fd = by_fd;
     c->fds = fds;
   }
   if (c->watches == c->room) {
     size_t room = c->room > 0 ? 2 * c->room : 8;
-    if (!grow((void *)&c->polled, room, sizeof(*c->polled)))
+    struct pollfd *polled = realloc(c->polled, room * sizeof(*polled));
+    if (polled == NULL)
       return 0;
+    c->polled = polled;
     c->room = room;
   }
   return 1;
