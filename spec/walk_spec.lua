@@ -281,7 +281,7 @@ end
 
 local function walk(seed)
   local world = new_world(seed)
--- A walk -----------------------------------------------------------------------------------------
+  if not world.total and not world.links then world.clamp = nil end -- who could know of more?
   world.changes = world.change.once and 1 or random(200)
   local client = setmetatable({
     world = world, list = new_list(world.count), now = 0, under_way = {}, requests = 0,
