@@ -50,7 +50,7 @@ function call_methods:release()
   self.transfer = nil
 end
 
---- Ends the call: whoever still drives it gets an error. Nothing is told of it.
+--- Ends the call: whoever still drives it gets an error. It is no event.
 function call_methods:close()
   self:release()
   self.events = {}
@@ -63,7 +63,7 @@ end
 
 call_metatable.__close = call_methods.close
 
--- Notes what on_event is to be told.
+-- Notes an event, for on_event to be called with.
 function call_methods:event(kind, fields)
   if not self.client.on_event then return end
   fields.type, fields.attempt = kind, self.attempts
@@ -71,15 +71,15 @@ function call_methods:event(kind, fields)
   table.insert(self.events, fields)
 end
 
---- Tells on_event what has happened; it may do anything. Returns whether there was something.
+--- Calls on_event, which may do anything, for each event. Returns whether there was one.
 ---@return boolean
 function call_methods:tell()
-  local told = false
+  local any = false
   while self.events[1] do
-    told = true
+    any = true
     self.client.on_event(table.remove(self.events, 1))
   end
-  return told
+  return any
 end
 
 function call_methods:fail(fields)
