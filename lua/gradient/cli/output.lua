@@ -39,8 +39,8 @@ local function new()
 end
 
 -- A size that the terminal does not tell may be in the environment.
-local function size_of(told, variable, default)
-  return told > 0 and told or math.tointeger(tonumber(os.getenv(variable))) or default
+local function size_of(size, variable, default)
+  return size > 0 and size or math.tointeger(tonumber(os.getenv(variable))) or default
 end
 
 --- Columns and rows, which may change at any time; nil where lines may have any length.
