@@ -50,8 +50,8 @@ LUA_FILES := $(shell cd lua && find gradient -name '*.lua' | sort)
 BUILD_PACKAGES := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev lua-cjson
 DEMO_PACKAGES := $(BUILD_PACKAGES) lua-cqueues lua-socket ca-certificates
 TEST_PACKAGES := $(DEMO_PACKAGES) lua-busted lua-check lua-luv lua-event lua-argparse \
-  luarocks clang clang-tidy clang-format cppcheck valgrind libclang-rt-dev nginx openssl curl \
-  locales
+  luarocks clang clang-tidy clang-format cppcheck valgrind libclang-rt-dev nginx \
+  libnginx-mod-stream openssl curl locales
 
 # Programs with Lua in them that spec/hosts_spec.lua starts, unpacked in build/ and never installed
 SMALL_HOSTS := lighttpd lighttpd-modules-lua prosody

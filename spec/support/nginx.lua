@@ -22,6 +22,10 @@ worker_processes 1;
 error_log stderr crit;
 pid %DIRECTORY%/pid;
 events { worker_connections 4096; }
+%BODY%
+]]
+
+local HTTP = [[
 http {
   access_log off;
   client_body_temp_path %DIRECTORY%/client_body;
@@ -84,8 +88,9 @@ local server_metatable = {
   __gc = server_methods.stop,
 }
 
---- Waits for the first answer, whatever it says: a TLS server answers this with an error. Looks up
--- now and then, because an nginx that failed leaves its socket open in the shell in the background.
+--- Waits for the first answer, whatever it says: a TLS server answers this with an error, or closes
+-- the connection. Looks up now and then, because an nginx that failed leaves its socket open in the
+-- shell in the background.
 local function has_answered(port, running)
   local client = socket.connect("127.0.0.1", port)
   local deadline = socket.gettime() + START_TIMEOUT
@@ -98,11 +103,12 @@ local function has_answered(port, running)
     until line or why ~= "timeout" or running:errors() ~= "" or socket.gettime() > deadline
     client:close()
   end
-  return line ~= nil
+  return line ~= nil or why == "closed" and running:errors() == ""
 end
 
---- Starts nginx. `body` stands inside http { }; %NAME% in it is replaced by values.NAME, and
--- %ADDRESS% by the address to listen on. Returns an object with port, url and stop().
+--- Starts nginx. `body` stands inside http { }, or is a whole stream { }; %NAME% in it is replaced
+-- by values.NAME, and %ADDRESS% by the address to listen on. Returns an object with port, url and
+-- stop().
 local function start(body, values)
   local listener = assert(socket.bind("127.0.0.1", 0, BACKLOG))
   local _, port = listener:getsockname()
@@ -113,6 +119,14 @@ local function start(body, values)
   end
   do
     local file <close> = assert(io.open(directory .. "/nginx.conf", "w"))
+    if body:find("^stream") then
+      file:write("load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n")
+    else
+      local inner = body
+      body = HTTP:gsub("%%BODY%%", function()
+        return inner
+      end)
+    end
     local text = FRAME:gsub("%%BODY%%", function()
       return body
     end)

@@ -10,11 +10,12 @@
 --   http2        false: HTTP/1.1 only (true)
 --   protocols    as nginx's ssl_protocols ("TLSv1.2 TLSv1.3"); "TLSv1.1" is a server from the past
 --   gzip         true: compresses answers for clients that accept it (false)
+--   raw          true: takes TLS off and passes the bytes on as they are, unasked ones too (false)
 
 local certificates = require("spec.support.certificates")
 local nginx = require("spec.support.nginx")
 
-local OPTIONS = { certificate = true, http2 = true, protocols = true, gzip = true }
+local OPTIONS = { certificate = true, http2 = true, protocols = true, gzip = true, raw = true }
 
 -- SECLEVEL 0: without it OpenSSL 3 refuses everything before TLS 1.2.
 local CONFIGURATION = [[
@@ -47,6 +48,18 @@ local CONFIGURATION = [[
   }
 ]]
 
+local RAW_CONFIGURATION = [[stream {
+  server {
+    listen %ADDRESS% ssl;
+    ssl_certificate %CERTIFICATE%;
+    ssl_certificate_key %KEY%;
+    ssl_protocols %PROTOCOLS%;
+    tcp_nodelay on;
+    proxy_pass 127.0.0.1:%UPSTREAM%;
+    proxy_timeout 1h;
+  }
+}]]
+
 -- nginx has a directive of its own for HTTP/2 since 1.25.1, and complains about the old way.
 local function has_http2_directive()
   local major, minor, patch = nginx.version():match("(%d+)%.(%d+)%.(%d+)")
@@ -60,7 +73,7 @@ local function start(api, options)
     assert(OPTIONS[name], "unknown option '" .. tostring(name) .. "'")
   end
   local files = certificates.get(options.certificate or "good")
-  local front = nginx.start(CONFIGURATION, {
+  local front = nginx.start(options.raw and RAW_CONFIGURATION or CONFIGURATION, {
     UPSTREAM = tostring(api.port),
     PARAMETER = options.http2 ~= false and not has_http2_directive() and " http2" or "",
     DIRECTIVE = options.http2 ~= false and has_http2_directive() and "http2 on;" or "",

@@ -2,6 +2,7 @@
 --
 --   waiting.poll(fds, seconds)     waits as `wait` has to; may be used from anywhere
 --   waiting.open_descriptors()     how many descriptors this process has open
+--   waiting.sockets()              those of them that are sockets: number → true
 --   waiting.together{f, g, …}      runs functions as coroutines; their clients need
 --                                  wait = coroutine.yield
 
@@ -24,6 +25,17 @@ local function open_descriptors()
     count = count + 1
   end
   return count
+end
+
+local function sockets()
+  local found = {}
+  for name in lfs.dir("/proc/self/fd") do
+    local target = lfs.symlinkattributes("/proc/self/fd/" .. name, "target")
+    if target and target:find("^socket:") then
+      found[math.tointeger(name)] = true
+    end
+  end
+  return found
 end
 
 --- Resumes a coroutine and returns what it waits for; nil when it has ended.
@@ -81,5 +93,6 @@ end
 return {
   poll = poll,
   open_descriptors = open_descriptors,
+  sockets = sockets,
   together = together,
 }
