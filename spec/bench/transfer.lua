@@ -8,11 +8,13 @@ local cqueues = require "cqueues"
 local http = require "socket.http"
 
 local core = require "gradient.core"
+local decode_floor = require "decode_floor"
 local gradient = require "gradient"
 local loops = require "spec.support.loops"
 local nginx = require "spec.support.nginx"
 local report = require "spec.bench.report"
 local start = require("spec.support.api").start
+local transfer_floor = require "transfer_floor"
 
 local token = "test-token"
 
@@ -66,16 +68,23 @@ local function list_cpu(site)
     })
     assert(#cjson.decode(table.concat(parts)).jobs == 200)
   end
-  local mine, theirs, node = {}, {}, {}
-  cpu_of(50, ours)
-  cpu_of(50, luasocket)
-  for round = 1, 7 do
-    collectgarbage()
-    mine[round] = cpu_of(100, ours)
-    collectgarbage()
-    theirs[round] = cpu_of(100, luasocket)
+  local fetch = transfer_floor.open(site.url .. "/v2/gen-ai/indexing_jobs?per_page=200",
+    "authorization: Bearer " .. token, "accept: application/json")
+  local make_page = decode_floor.compile(client.indexing_jobs.list{ per_page = 200 })
+  local function least()
+    fetch()
+    make_page()
+  end
+  local mine, theirs, floor, node = {}, {}, {}, {}
+  for _, run in ipairs{ ours, luasocket, least } do cpu_of(50, run) end
+  for round = 1, 9 do
+    for figures, run in pairs{ [mine] = ours, [theirs] = luasocket, [floor] = least } do
+      collectgarbage()
+      figures[round] = cpu_of(100, run)
+    end
     if round <= 3 then node[round] = tonumber(sdk("cpu", site.url, 300)) end
   end
+  report.row("list 200 jobs, CPU: libcurl into nothing + tables", "us", mine, floor, 1.35)
   report.row("list 200 jobs, CPU: luasocket + lua-cjson", "us", mine, theirs, 0.6)
   report.row("list 200 jobs, CPU: TypeScript SDK", "us", mine, node, 0.35)
 end
@@ -126,7 +135,7 @@ local function fresh_process(site)
     bare[round] = seconds_of(curl) * 1e3
     if round <= 7 then node[round] = seconds_of(typescript) * 1e3 end
   end
-  report.row("process start to first job: curl into nothing", "ms", mine, bare, 1.5)
+  report.row("process start to first job: curl into nothing", "ms", mine, bare, 1.3)
   report.row("process start to first job: TypeScript SDK", "ms", mine, node)
 end
 
@@ -199,6 +208,39 @@ local function throughput(site)
   end
 end
 
+-- What one of many costs: CPU a transfer, with so many coroutines on one client.
+local function many_coroutines(site)
+  local function cpu_with(coroutines)
+    local client <close> = gradient.client{
+      token = token, base_url = site.url, wait = require "gradient.wait.cqueues",
+      connect_timeout = 60,
+    }
+    local loop, left = cqueues.new(), math.max(3000, 2 * coroutines)
+    local count = left
+    for _ = 1, coroutines do
+      loop:wrap(function()
+        while left > 0 do
+          left = left - 1
+          assert(client.indexing_jobs.list())
+        end
+      end)
+    end
+    return cpu_of(1, function() assert(loop:loop()) end) / count
+  end
+  local figures = {}
+  for _, coroutines in ipairs{ 100, 1000, 5000 } do figures[coroutines] = {} end
+  for round = 1, 3 do
+    for coroutines, all in pairs(figures) do
+      collectgarbage()
+      all[round] = cpu_with(coroutines)
+    end
+  end
+  for _, coroutines in ipairs{ 1000, 5000 } do
+    report.row(("%d coroutines, CPU a transfer: 100"):format(coroutines), "us",
+      figures[coroutines], figures[100], 2)
+  end
+end
+
 -- In MiB; a page of memory has 4 KiB.
 local function resident_memory()
   local file <close> = assert(io.open("/proc/self/statm"))
@@ -240,6 +282,7 @@ end
 do
   local site <close> = nginx.static(little)
   throughput(site)
+  many_coroutines(site)
 end
 hundred_pages(api)
 under_loops(api)
