@@ -230,6 +230,56 @@ describe("core", function()
       assert.is_true(core.now() - started >= 0.1)
     end)
 
+    it("takes transfers that are named twice, and none of another client's", function()
+      local transfer = send()
+      local often = {}
+      for position = 1, 200 do often[position] = transfer end
+      client:step(often)
+      client:lend(often):close()
+      local other <close> = core.client{}
+      raises("another client", other.step, other, often)
+      raises("another client", other.lend, other, often)
+      assert.equal(200, (finish(transfer)))
+    end)
+
+    it("asks the proxy that it was made with, whatever an earlier request said", function()
+      local nowhere <close> = api.refused()
+      client = new_client{ secret = secret, proxy = nowhere.url }
+      assert.equal(200, (finish(send{ proxy = "" })))
+      assert.equal("connection", select(2, finish(send())))
+      assert.equal(200, (finish(send{ proxy = "" })))
+    end)
+
+    it("replaces any number of stale connections in its life", function()
+      for _ = 1, 12 do
+        assert.equal(200, (finish(send())))
+        server:script{ { match = { reused = true }, steps = { { close = true } } } }
+        assert.equal(200, (finish(send())))
+      end
+    end)
+
+    it("lives on when the module is loaded once more", function()
+      local open = package.searchers[3]
+      local loader, place = open "gradient.core"
+      local again = loader("gradient.core", place)
+      assert.equal(200, (finish(send())))
+      local other <close> = again.client{}
+      assert.equal(0, other:step())
+    end)
+
+    it("neither sends nor crashes when it is closed while a request is read", function()
+      for _, field in ipairs{ "url", "headers", "method" } do
+        client = new_client{ secret = secret }
+        local request = setmetatable({}, { __index = function(_, name)
+          if name == field then client:close() end
+          return name == "url" and server.url .. path or nil
+        end })
+        assert.same({ n = 3, nil, "closed", "the client was closed" },
+          table.pack(client:send(request)))
+      end
+      assert.equal(0, #server:requests())
+    end)
+
     it("answers when it is closed", function()
       client:close()
       client:close()

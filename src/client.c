@@ -7,7 +7,7 @@
 ** Connections live in pools, a CURLM each. A request joins the first one that has room: libcurl goes
 ** through all connections of a CURLM for each request, so thousands of them need several. When the
 ** connections of a pool cannot be trusted any more, it is retired: no request joins it, what runs in
-** it goes on, and its connections close with the last of that. So no request is sent over a
+** it goes on, and its connections close with the last of that. So no later request goes over a
 ** connection that fell silent, or that has something to say that nobody asked for.
 */
 #include "client.h"
@@ -39,8 +39,16 @@
 /* transfers that share a pool: as many as an HTTP/2 server commonly takes over one connection */
 #define POOL_SIZE 100
 
-/* easy handles that are kept for requests to come */
+/* easy handles that are kept for requests to come, and how often one is used: libcurl before 8.20
+** counts the stale connections that a handle has met, and gives up after five */
 #define MAX_SPARE 4
+#define MAX_USES  5
+
+/* CURLOPT_QUICK_EXIT (7.87) and CURLMOPT_QUICK_EXIT (8.20): a name server that is silent must not hold up
+** a close. By number, since the libcurl that is there when the program runs may be newer than its
+** headers were here; an older one takes no notice. */
+#define QUICK_EXIT_EASY  ((CURLoption)322)
+#define QUICK_EXIT_MULTI ((CURLMoption)21)
 
 static const char client_type[] = "gradient.client";
 static const char loan_type[] = "gradient.loan";
@@ -52,11 +60,12 @@ struct watch {
   struct transfer *owner;        /* for which libcurl watches it */
   struct watch *next_owned;      /* the next one of that transfer */
   struct watch *previous, *next; /* in one of the pool's lists */
-  int fd;                        /* as libcurl, or the client, knows it; -1 once that closed it */
+  int fd;                        /* as libcurl, or the client, knows it */
   int out;                       /* the number that is lent: `fd`, or a duplicate of it */
   int loans;                     /* that have it out: an event loop watches it */
   short events;                  /* POLLIN | POLLOUT: what libcurl waits for; 0 while idle */
   int ours;                      /* opened by open_socket: it is closed by close_socket */
+  int common;                    /* libcurl waits for it for itself, not for one transfer */
   int multiplexed;               /* HTTP/2: it may have something to say while idle */
 };
 
@@ -66,7 +75,9 @@ struct pool {
   struct client *client;
   struct pool *next;
   struct watch *active, *idle; /* descriptors that libcurl waits for, or does not */
+  int common;                  /* of the active ones, how many are `common` */
   int running;                 /* transfers */
+  unsigned long acts;          /* times that libcurl was let to work */
   int retired;
   int broken;   /* libcurl gave up on it (no memory for a callback) */
   int selected; /* scratch: the step at hand is about some of its transfers */
@@ -76,7 +87,10 @@ struct client {
   struct pool *pools;
   struct transfer *transfers; /* those that run */
   struct transfer_defaults defaults;
-  CURL *spare_easy[MAX_SPARE];
+  struct {
+    CURL *easy;
+    int uses;
+  } spare_easy[MAX_SPARE];
   int spares;
   int running;           /* transfers */
   struct watch **by_fd;  /* the watched descriptors by number */
@@ -155,6 +169,7 @@ static void unlink_watch(struct watch *w) {
     w->next->previous = w->previous;
 }
 
+/* Notes what libcurl waits for, for a transfer or (NULL) for itself. */
 static void set_events(struct watch *w, short events) {
   if ((w->events != 0) == (events != 0)) {
     w->events = events;
@@ -184,6 +199,12 @@ static void own_watch(struct transfer *t, struct watch *w) {
   t->watches = w;
 }
 
+static void set_common(struct watch *w, int common) {
+  if (w->pool != NULL)
+    w->pool->common += common - w->common;
+  w->common = common;
+}
+
 /* Makes room for one more watch and its number; 0 when there is no memory. */
 static int reserve_watch(struct client *c, int fd) {
   if (fd >= c->fds) {
@@ -191,10 +212,10 @@ static int reserve_watch(struct client *c, int fd) {
     struct watch **by_fd;
     while (fd >= fds)
       fds *= 2;
-    by_fd = realloc(c->by_fd, (size_t)fds * sizeof(*by_fd));
+    by_fd = realloc(c->by_fd, (size_t)fds * sizeof(struct watch *));
     if (by_fd == NULL)
       return 0;
-    memset(by_fd + c->fds, 0, (size_t)(fds - c->fds) * sizeof(*by_fd));
+    memset(by_fd + c->fds, 0, (size_t)(fds - c->fds) * sizeof(struct watch *));
     c->by_fd = by_fd;
     c->fds = fds;
   }
@@ -229,15 +250,18 @@ static struct watch *add_watch(struct client *c, struct pool *pool, int fd) {
 ** with a number that the next socket may get: the end of the connection wakes the loop, so that it
 ** gives the descriptor back. `out` is closed here, unless it is libcurl's. */
 static void remove_watch(struct watch *w) {
+  int is_own = w->client->process == getpid(); /* a forked child must not end its parent's */
   disown_watch(w);
+  set_common(w, 0);
   if (w->pool != NULL)
     unlink_watch(w);
   w->client->by_fd[w->fd] = NULL;
   w->client->watches--;
   w->client = NULL;
-  if (w->loans > 0)
-    (void)shutdown(w->out, SHUT_RDWR);
-  else {
+  if (w->loans > 0) {
+    if (is_own)
+      (void)shutdown(w->out, SHUT_RDWR);
+  } else {
     if (w->ours || w->out != w->fd)
       close(w->out);
     free(w);
@@ -318,6 +342,7 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, 
     }
   }
   owner = transfer_of(easy);
+  set_common(w, owner == NULL);
   if (owner != NULL)
     own_watch(owner, w);
   set_events(w, (short)((what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0)));
@@ -342,7 +367,7 @@ static struct transfer *selected(const struct selection *s, lua_Integer i) {
 }
 
 /* Reads the selection, and marks its transfers and their pools until `unselect`. */
-static struct selection select_transfers(lua_State *L, int index) {
+static struct selection select_transfers(lua_State *L, const struct client *c, int index) {
   struct selection s;
   lua_Integer i;
   s.L = L;
@@ -353,7 +378,8 @@ static struct selection select_transfers(lua_State *L, int index) {
   luaL_checktype(L, index, LUA_TTABLE);
   s.count = (lua_Integer)lua_rawlen(L, index);
   for (i = 1; i <= s.count; i++)
-    (void)selected(&s, i);
+    if (selected(&s, i)->spare != &c->spare)
+      luaL_argerror(L, index, "a transfer of another client");
   for (i = 1; i <= s.count; i++) {
     struct transfer *t = selected(&s, i);
     t->selected = 1;
@@ -373,6 +399,8 @@ static void unselect(const struct client *c, const struct selection *s) {
 }
 
 static size_t poll_too(struct client *c, size_t n, const struct watch *w, short events) {
+  if (n == c->watches) /* a transfer was named twice */
+    return n;
   c->polled[n].fd = w->fd;
   c->polled[n].events = events;
   c->polled[n].revents = 0;
@@ -391,7 +419,8 @@ static int is_sharing(const struct transfer *t) {
   return 1;
 }
 
-/* Fills c->polled with the descriptors of the selected transfers; returns how many. */
+/* Fills c->polled with the descriptors of the selected transfers, and with those that libcurl needs for
+** itself in their pools; returns how many. */
 static size_t collect(struct client *c, const struct selection *s) {
   size_t n = 0;
   lua_Integer i;
@@ -400,16 +429,14 @@ static size_t collect(struct client *c, const struct selection *s) {
   const struct watch *w;
   for (i = 1; i <= s->count && !sharing; i++)
     sharing = is_sharing(selected(s, i));
-  if (all || sharing) {
-    for (pool = c->pools; pool != NULL; pool = pool->next)
-      for (w = all || pool->selected ? pool->active : NULL; w != NULL; w = w->next)
-        if (all || w->ours || (w->owner != NULL && w->owner->selected))
-          n = poll_too(c, n, w, w->events);
-    return n;
-  }
-  for (i = 1; i <= s->count; i++)
+  for (pool = c->pools; pool != NULL; pool = pool->next)
+    for (w = all || (pool->selected && (sharing || pool->common > 0)) ? pool->active : NULL;
+         w != NULL; w = w->next)
+      if (all || w->common || (sharing && (w->ours || (w->owner != NULL && w->owner->selected))))
+        n = poll_too(c, n, w, w->events);
+  for (i = 1; i <= s->count && !sharing; i++)
     for (w = selected(s, i)->watches; w != NULL; w = w->next_owned)
-      if (w->events != 0)
+      if (w->events != 0 && !w->common)
         n = poll_too(c, n, w, w->events);
   return n;
 }
@@ -439,7 +466,9 @@ static void drain(struct client *c) {
 static void close_wake(struct client *c) {
   if (c->wake == NULL)
     return;
-  close(c->wake_writer); /* whoever waits for the other end is woken */
+  wake(
+      c); /* a child of the host's may hold the other end, too, so that closing ours tells nobody */
+  close(c->wake_writer);
   remove_watch(c->wake);
   c->wake = NULL;
 }
@@ -473,7 +502,10 @@ static void open_wake(struct client *c) {
   }
   c->wake->ours = 1;
   c->wake->events = POLLIN;
+  c->process = getpid();
   c->wake_writer = ends[1];
+  if (c->announced > 0)
+    wake(c);
 }
 
 /* A transfer ended: tells those who wait for it elsewhere. Only those: the pipe would stay readable,
@@ -516,28 +548,30 @@ static void unlink_transfer(struct client *c, struct transfer *t) {
   t->previous = t->next = NULL;
 }
 
-/* Keeps an easy handle for another request, or frees it. */
-static void keep_easy(struct client *c, CURL *easy, int reusable) {
-  if (reusable && !c->closed && c->spares < MAX_SPARE) {
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL); /* it goes with its transfer */
-    c->spare_easy[c->spares++] = easy;
+/* Keeps the easy handle of a transfer for another request, or frees it. */
+static void keep_easy(struct client *c, struct transfer *t) {
+  if (!t->has_body && t->uses < MAX_USES && !c->closed && c->spares < MAX_SPARE) {
+    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL); /* it goes with its transfer */
+    c->spare_easy[c->spares].easy = t->easy;
+    c->spare_easy[c->spares++].uses = t->uses;
   } else
-    curl_easy_cleanup(easy);
+    curl_easy_cleanup(t->easy);
+  t->easy = NULL;
 }
 
 /* Ends a transfer that is with libcurl. */
 static void end_transfer(struct client *c, struct transfer *t, CURLcode code) {
   struct sigpipe guard;
-  CURL *easy = t->easy;
   transfer_finish(t, code);
+  if (t->pool->acts == t->added) /* libcurl had no chance to send it */
+    t->sent = 0;
   sigpipe_hold(&guard);
-  curl_multi_remove_handle(t->pool->multi, easy);
+  curl_multi_remove_handle(t->pool->multi, t->easy);
   while (t->watches != NULL) {
     t->watches->multiplexed |= t->multiplexed;
     disown_watch(t->watches);
   }
-  t->easy = NULL;
-  keep_easy(c, easy, !t->has_body);
+  keep_easy(c, t);
   sigpipe_release(&guard);
   curl_slist_free_all(t->headers);
   t->headers = NULL;
@@ -560,9 +594,7 @@ static struct pool *open_pool(struct client *c) {
     free(pool);
     return NULL;
   }
-#if LIBCURL_VERSION_NUM >= 0x081400 /* a name server that is silent must not hold up a close */
-  curl_multi_setopt(pool->multi, CURLMOPT_QUICK_EXIT, 1L);
-#endif
+  (curl_multi_setopt)(pool->multi, QUICK_EXIT_MULTI, 1L);
   curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
   curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
   curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, (void *)pool);
@@ -655,7 +687,7 @@ static struct pool *find_pool(struct client *c) {
 ** would end the parent's, so they become /dev/null before libcurl may write to them. */
 static void disown_sockets(struct client *c) {
   int fd, null;
-  if (c->pools == NULL || c->process == getpid())
+  if ((c->pools == NULL && c->wake == NULL) || c->process == getpid())
     return;
   null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (fd = 0; fd < c->fds; fd++)
@@ -716,6 +748,7 @@ static void set_authorities(lua_State *L, struct client *c, CURLcode *code) {
 #endif
     if (taken != CURLE_OK)
       note(code, curl_easy_setopt(c->defaults.easy, CURLOPT_CAINFO, name));
+    (void)curl_easy_setopt(c->defaults.easy, CURLOPT_CAPATH, NULL); /* these, and no others */
   }
   lua_pop(L, 1);
 }
@@ -737,9 +770,21 @@ static void set_preferences(CURL *easy) {
 #if LIBCURL_VERSION_NUM >= 0x074000
   curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
 #endif
-#if LIBCURL_VERSION_NUM >= 0x075700 /* a name server that is silent must not hold up a close */
-  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
+  (curl_easy_setopt)(easy, QUICK_EXIT_EASY, 1L);
+}
+
+/* The proxy is set for each request, since handles are used again. */
+static void set_proxy(lua_State *L, struct client *c) {
+  if (lua_getfield(L, 1, "proxy") != LUA_TNIL) {
+    size_t length;
+    const char *proxy = luaL_checklstring(L, -1, &length);
+    c->defaults.proxy = malloc(length + 1);
+    if (c->defaults.proxy == NULL)
+      out_of_memory(L);
+    else
+      memcpy(c->defaults.proxy, proxy, length + 1);
+  }
+  lua_pop(L, 1);
 }
 
 /* What all requests of the client have in common. */
@@ -756,7 +801,7 @@ static CURLcode set_defaults(lua_State *L, struct client *c) {
   note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket));
   note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)c));
   set_string(L, easy, CURLOPT_USERAGENT, "user_agent", &code);
-  set_string(L, easy, CURLOPT_PROXY, "proxy", &code);
+  set_proxy(L, c);
   set_authorities(L, c, &code);
   return code;
 }
@@ -843,10 +888,13 @@ static int loan_fds(lua_State *L) {
   lua_createtable(L, (int)loan->watches, 0);
   for (i = 0; i < loan->watches && loan->client != NULL; i++) {
     const struct watch *w = loan->items[i];
+    const char *events = names[(w->events & POLLIN ? 1 : 0) + (w->events & POLLOUT ? 2 : 0)];
+    lua_pushinteger(L,
+                    w->out); /* before there is a table to make: a finalizer may return the loan */
     lua_createtable(L, 0, 2);
-    lua_pushinteger(L, w->out);
+    lua_insert(L, -2);
     lua_setfield(L, -2, "fd");
-    lua_pushstring(L, names[(w->events & POLLIN ? 1 : 0) + (w->events & POLLOUT ? 2 : 0)]);
+    lua_pushstring(L, events);
     lua_setfield(L, -2, "events");
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
@@ -859,20 +907,20 @@ static int loan_fds(lua_State *L) {
 ** closed before the loan is: a closed connection becomes ready instead. */
 static int client_lend(lua_State *L) {
   struct client *c = check_client(L);
-  struct selection s = select_transfers(L, 2);
+  struct selection s = select_transfers(L, c, 2);
   struct loan *loan;
   size_t i, room, transfers = s.count > 0 ? (size_t)s.count : 0;
-  unselect(c, &s);
   disown_sockets(c);
   if (!c->closed)
     open_wake(c);
+  room = collect(c, &s) + 8; /* and some for what may be opened meanwhile */
+  unselect(c, &s);
   lua_settop(L, 2);
   lua_createtable(L, (int)transfers, 0); /* a copy: what is in it must stay */
   for (i = 1; i <= transfers; i++) {
     lua_rawgeti(L, 2, (lua_Integer)i);
     lua_rawseti(L, 3, (lua_Integer)i);
   }
-  room = c->watches;
   loan = type_create(L, loan_type, sizeof(*loan) + (room + transfers) * sizeof(loan->items[0]), 2);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
@@ -880,11 +928,11 @@ static int client_lend(lua_State *L) {
   lua_setiuservalue(L, -2, 2);
   if (c->closed) /* perhaps by a finalizer, while memory was asked for */
     return 1;
-  s = select_transfers(L, s.count == -1 ? 5 : 3); /* nothing raises from here on */
+  s = select_transfers(L, c, s.count == -1 ? 5 : 3); /* nothing raises from here on */
   loan->client = c;
   loan->watches = collect(c, &s);
   unselect(c, &s);
-  if (loan->watches > room) /* a finalizer opened sockets meanwhile */
+  if (loan->watches > room)
     loan->watches = room;
   for (i = 0; i < loan->watches; i++)
     loan->items[i] = find_watch(c, c->polled[i].fd);
@@ -896,11 +944,20 @@ static int client_lend(lua_State *L) {
     struct transfer *t = selected(&s, (lua_Integer)loan->transfers + 1);
     loan->items[loan->watches + loan->transfers] = t;
     t->waiters++;
+    if (t->easy == NULL) /* it ended just now, by a finalizer's step */
+      announce(c, t);
   }
   return 1;
 }
 
 /* ---- what Lua sees: clients ---- */
+
+static int push_closed(lua_State *L) {
+  luaL_pushfail(L);
+  lua_pushliteral(L, "closed");
+  lua_pushliteral(L, "the client was closed");
+  return 3;
+}
 
 /* client:send(request) → transfer; nil, "closed", message when the client is closed
 ** request: url (string); and, optional: method (string, "GET"), headers (sequence of strings as
@@ -918,20 +975,22 @@ static int client_send(lua_State *L) {
   t->spare = &c->spare;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
-  if (c->closed) { /* perhaps by a finalizer, just now */
-    luaL_pushfail(L);
-    lua_pushliteral(L, "closed");
-    lua_pushliteral(L, "the client was closed");
-    return 3;
+  if (c->closed) /* perhaps by a finalizer, just now */
+    return push_closed(L);
+  if (c->spares > 0) {
+    t->easy = c->spare_easy[--c->spares].easy;
+    t->uses = c->spare_easy[c->spares].uses;
   }
-  disown_sockets(c);
-  if (c->spares > 0)
-    t->easy = c->spare_easy[--c->spares];
+  t->uses++;
   transfer_prepare(L, t, &c->defaults, 2);
+  if (c->closed) /* by a finalizer, while Lua values were read */
+    return push_closed(L);
+  disown_sockets(c);
   pool = find_pool(c);
   if (pool == NULL || curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, (void *)pool) != CURLE_OK ||
       curl_multi_add_handle(pool->multi, t->easy) != CURLM_OK)
     return out_of_memory(L);
+  t->added = pool->acts;
   t->pool = pool;
   pool->running++;
   c->running++;
@@ -941,6 +1000,7 @@ static int client_send(lua_State *L) {
 
 static void act(struct pool *pool, curl_socket_t fd, int events) {
   int running;
+  pool->acts++;
   if (!pool->broken && curl_multi_socket_action(pool->multi, fd, events, &running) > CURLM_OK)
     pool->broken = 1;
 }
@@ -993,12 +1053,12 @@ static void finish_transfers(struct client *c, int all) {
 ** each with a transfer of its own, do not do one another's work; without, all. */
 static int client_step(lua_State *L) {
   struct client *c = check_client(L);
+  struct selection s = select_transfers(L, c, 2);
+  size_t enough = c->received + MAX_EAGER_BYTES;
+  struct sigpipe guard;
+  int steps = 0, all = s.count == -1;
   disown_sockets(c);
   if (c->running > 0) {
-    struct selection s = select_transfers(L, 2);
-    size_t enough = c->received + MAX_EAGER_BYTES;
-    struct sigpipe guard;
-    int steps = 0, all = s.count == -1;
     sigpipe_hold(&guard);
     (void)act_on_sockets(c, &s);
     do /* a connection may be there at once, so that the request can go */
@@ -1006,9 +1066,9 @@ static int client_step(lua_State *L) {
     while (++steps < MAX_EAGER_STEPS && c->received < enough && act_on_sockets(c, &s));
     sigpipe_release(&guard);
     finish_transfers(c, all);
-    unselect(c, &s);
-    sweep(c);
   }
+  unselect(c, &s);
+  sweep(c);
   lua_pushinteger(L, c->running);
   return 1;
 }
@@ -1017,7 +1077,7 @@ static int client_step(lua_State *L) {
 ** any, whatever happens; nil: never */
 static int client_timeout(lua_State *L) {
   struct client *c = check_client(L);
-  struct selection s = select_transfers(L, 2);
+  struct selection s = select_transfers(L, c, 2);
   const struct pool *pool;
   long least = -1;
   if (c->pools != NULL && c->process != getpid())
@@ -1063,10 +1123,11 @@ static int client_close(lua_State *L) {
   while (c->pools != NULL)
     close_pool(c, &c->pools, NULL);
   while (c->spares > 0)
-    curl_easy_cleanup(c->spare_easy[--c->spares]);
+    curl_easy_cleanup(c->spare_easy[--c->spares].easy);
   curl_easy_cleanup(c->defaults.easy);
   curl_slist_free_all(c->defaults.headers);
   curl_slist_free_all(c->defaults.secret);
+  free(c->defaults.proxy);
   memset(&c->defaults, 0, sizeof(c->defaults));
   spare_close(&c->spare);
   free(c->by_fd);

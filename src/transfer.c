@@ -37,7 +37,12 @@ int out_of_memory(lua_State *L) {
 /* ---- types of userdata ---- */
 
 void type_new(lua_State *L, const char *type) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, type) == LUA_TTABLE)
+    return; /* the module is loaded once more: its objects live on */
+  lua_pop(L, 1);
   lua_newtable(L);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
   lua_pushstring(L, type);
   lua_setfield(L, -2, "__name");
   lua_pushvalue(L, -1);
@@ -184,26 +189,28 @@ void append_header(lua_State *L, struct curl_slist **list, int index) {
 /* The client's header lines; or the request's own, and what is secret of the client's. */
 static void set_headers(lua_State *L, struct transfer *t, const struct transfer_defaults *defaults,
                         int request, CURLcode *code) {
-  struct curl_slist *lines = defaults->headers;
+  struct curl_slist *lines;
   if (lua_getfield(L, request, "headers") == LUA_TTABLE) {
-    const struct curl_slist *secret = defaults->secret;
+    const struct curl_slist *secret;
     lua_Integer i, count = luaL_len(L, -1);
     for (i = 1; i <= count; i++) {
       lua_geti(L, -1, i);
       append_header(L, &t->headers, -1);
       lua_pop(L, 1);
     }
-    if (lua_getfield(L, request, "anonymous") != LUA_TNIL && lua_toboolean(L, -1))
-      secret = NULL;
+    lua_getfield(L, request, "anonymous");
+    secret = lua_toboolean(L, -1) ? NULL : defaults->secret;
     lua_pop(L, 1);
-    for (; secret != NULL; secret = secret->next) {
+    for (; secret != NULL;
+         secret = secret->next) { /* gone by now if a finalizer closed the client */
       struct curl_slist *longer = curl_slist_append(t->headers, secret->data);
       if (longer == NULL)
         out_of_memory(L);
       t->headers = longer;
     }
     lines = t->headers;
-  }
+  } else
+    lines = defaults->headers;
   lua_pop(L, 1);
   note(code, curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, lines));
 }
@@ -237,7 +244,8 @@ static const char *target_of(const char *url) {
   return target != NULL && *target == '/' && strpbrk(target, " #") == NULL ? target : NULL;
 }
 
-static void set_url(lua_State *L, struct transfer *t, int request, CURLcode *code) {
+static void set_url(lua_State *L, struct transfer *t, const struct transfer_defaults *defaults,
+                    int request, CURLcode *code) {
   const char *url, *proxy;
   lua_getfield(L, request, "url");
   lua_getfield(L, request, "proxy");
@@ -250,8 +258,7 @@ static void set_url(lua_State *L, struct transfer *t, int request, CURLcode *cod
      offer HTTP/2 here, so plain http must not wait to find out */
   t->may_share = strncmp(url, "https:", 6) == 0;
   note(code, curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, (long)t->may_share));
-  if (proxy != NULL)
-    note(code, curl_easy_setopt(t->easy, CURLOPT_PROXY, proxy));
+  note(code, curl_easy_setopt(t->easy, CURLOPT_PROXY, proxy != NULL ? proxy : defaults->proxy));
   note(code,
        curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET,
                         t->may_share || (proxy != NULL && *proxy == '\0') ? target_of(url) : NULL));
@@ -272,7 +279,7 @@ static void set_limits(lua_State *L, struct transfer *t, int request, CURLcode *
     luaL_error(L, "connect_timeout must be a positive number of seconds");
   if (max_body < 1)
     luaL_error(L, "max_body must be a positive number of bytes");
-  t->max_body = (size_t)max_body;
+  t->max_body = (lua_Unsigned)max_body < SIZE_MAX ? (size_t)max_body : SIZE_MAX;
   t->connect_ms = seconds >= INT_MAX / 1000 ? INT_MAX : (long)(seconds * 1000) + 1;
   note(code, curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, t->connect_ms));
 }
@@ -294,7 +301,7 @@ void transfer_prepare(lua_State *L, struct transfer *t, const struct transfer_de
   if (t->easy == NULL)
     out_of_memory(L);
   set_callbacks(t, &code);
-  set_url(L, t, request, &code);
+  set_url(L, t, defaults, request, &code);
   set_method(L, t, request, &code);
   set_limits(L, t, request, &code);
   set_headers(L, t, defaults, request, &code);

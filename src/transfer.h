@@ -51,12 +51,14 @@ struct transfer {
   int multiplexed;   /* it went over HTTP/2 or later */
   int is_unknown;    /* no authority that is trusted has signed the server's certificate */
   int closed;        /* ended by the program */
+  int uses;          /* of its easy handle, this one included */
   int decoding;      /* so many times at the moment: the body must stay */
   char message[CURL_ERROR_SIZE];
 
   /* what its client keeps with it, from sending it to its end */
   struct pool *pool;
   struct transfer *previous, *next; /* in the client's list */
+  unsigned long added;              /* pool->acts when it was added */
   struct watch *watches;            /* the descriptors that libcurl watches for it */
   int waiters;                      /* loans that are about it */
   int announced;                    /* it ended while somebody waited for it */
@@ -68,6 +70,7 @@ struct transfer_defaults {
   CURL *easy;                 /* options, to be copied */
   struct curl_slist *headers; /* of a request that brings none of its own */
   struct curl_slist *secret;  /* the header lines of every request but an anonymous one */
+  char *proxy;                /* of a request that names none; NULL: libcurl's */
 };
 
 /* Adds what transfers can do without their client to the metatable on top of the stack, and leaves
