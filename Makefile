@@ -30,7 +30,9 @@ CURL_LIBS ?= $(shell pkg-config --libs libcurl)
 
 OBJCOPY ?= objcopy
 CFLAGS ?= -O2 -g
-C99 := -std=c99 -D_GNU_SOURCE -fPIC
+# A Lua that is built as C++ raises errors by exceptions, which must get through C as well.
+EXCEPTIONS := $(shell echo 'int x;' | $(CC) -fexceptions -x c -c -o /dev/null - 2>/dev/null && echo -fexceptions)
+C99 := -std=c99 -D_GNU_SOURCE -fPIC $(EXCEPTIONS)
 WERROR ?= -Werror
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
 HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fvisibility=hidden

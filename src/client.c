@@ -31,8 +31,8 @@
 #include "transfer.h"
 
 /* Steps that libcurl asks for at once are taken at once, but not more than these in a row, and none
-** after so many bytes of answers: a host with an event loop has other things to do. (The last one may
-** bring up to 6.4 MB more: libcurl reads a TLS connection up to 100 times, 64 KiB each.) */
+** after so many bytes of answers: a host with an event loop has other things to do. The last one may
+** bring 3.2 MB more: libcurl fills its buffer up to 100 times in one. */
 #define MAX_EAGER_STEPS 8
 #define MAX_EAGER_BYTES ((size_t)1024 * 1024)
 
@@ -466,8 +466,8 @@ static void drain(struct client *c) {
 static void close_wake(struct client *c) {
   if (c->wake == NULL)
     return;
-  wake(
-      c); /* a child of the host's may hold the other end, too, so that closing ours tells nobody */
+  if (c->process == getpid()) /* not the parent's, whose pipe it is, too */
+    wake(c);                  /* a child may hold an end, so that closing ours tells nobody */
   close(c->wake_writer);
   remove_watch(c->wake);
   c->wake = NULL;
@@ -796,7 +796,7 @@ static CURLcode set_defaults(lua_State *L, struct client *c) {
   note(&code, curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
   note(&code, curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2));
   note(&code, curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "")); /* all that it was built with */
-  note(&code, curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16L * 1024));
+  note(&code, curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 32L * 1024));
   note(&code, curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket));
   note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket));
   note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)c));
@@ -1024,12 +1024,13 @@ static int act_on_sockets(struct client *c, const struct selection *s) {
 }
 
 /* Lets libcurl act on its timers, and on what it has to do at once. */
-static void act_on_timers(const struct client *c, int all) {
+static void act_on_timers(const struct client *c, int all, size_t enough) {
   struct pool *pool;
   for (pool = c->pools; pool != NULL; pool = pool->next) {
     long ms = all || pool->selected ? 0 : -1;
     int steps;
-    for (steps = 0; steps < MAX_EAGER_STEPS && ms == 0 && !pool->broken; steps++) {
+    for (steps = 0; steps < MAX_EAGER_STEPS && ms == 0 && !pool->broken && c->received < enough;
+         steps++) {
       act(pool, CURL_SOCKET_TIMEOUT, 0);
       if (curl_multi_timeout(pool->multi, &ms) != CURLM_OK)
         ms = -1;
@@ -1062,7 +1063,7 @@ static int client_step(lua_State *L) {
     sigpipe_hold(&guard);
     (void)act_on_sockets(c, &s);
     do /* a connection may be there at once, so that the request can go */
-      act_on_timers(c, all);
+      act_on_timers(c, all, enough);
     while (++steps < MAX_EAGER_STEPS && c->received < enough && act_on_sockets(c, &s));
     sigpipe_release(&guard);
     finish_transfers(c, all);
