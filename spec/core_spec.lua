@@ -219,15 +219,11 @@ describe("core", function()
       end
     end)
 
-    it("takes times of less than a millisecond, and more when they are extended", function()
+    it("takes times of less than a millisecond", function()
       local nowhere <close> = api.unreachable()
-      local transfer = send{ url = nowhere.url, connect_timeout = 1e-9 }
-      transfer:extend(0.1)
-      local started = core.now()
-      local status, code = finish(transfer)
+      local status, code = finish(send{ url = nowhere.url, connect_timeout = 1e-9 })
       assert.is_nil(status)
       assert.equal("timeout", code)
-      assert.is_true(core.now() - started >= 0.1)
     end)
 
     it("takes transfers that are named twice, and none of another client's", function()

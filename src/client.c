@@ -1180,15 +1180,16 @@ static int collect_transfer(lua_State *L) {
 }
 
 /* transfer:expire(message): its time is over: it ends with the code "timeout", unless an answer outside
-** 2xx is there. A connection on which nothing of an answer came may be dead: its pool is retired, so
-** that the next request goes over a new one. */
+** 2xx is there. A connection that took the request and on which nothing of an answer came may be dead:
+** its pool is retired, so that the next request goes over a new one. */
 static int expire_transfer(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
   const char *message = luaL_checkstring(L, 2);
   if (is_running(t)) {
-    struct client *c = t->pool->client;
-    t->pool->retired |= t->head.length == 0;
+    struct pool *pool = t->pool;
+    struct client *c = pool->client;
     end_transfer(c, t, CURLE_OPERATION_TIMEDOUT);
+    pool->retired |= t->sent && t->head.length == 0;
     transfer_explain(t, message);
     sweep(c);
   }

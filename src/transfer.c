@@ -265,8 +265,9 @@ static void set_url(lua_State *L, struct transfer *t, const struct transfer_defa
   lua_pop(L, 2);
 }
 
-/* The time for a connection is libcurl's to divide among a host's addresses. All other time is
-** reckoned by those who drive the transfer. */
+/* The time for a connection is libcurl's to divide among a host's addresses. Whoever drives the
+** transfer reckons it, too: libcurl counts time in which nobody let it work, and may miss the end of
+** the time by a millisecond, and then for good. All other time is theirs alone. */
 static void set_limits(lua_State *L, struct transfer *t, int request, CURLcode *code) {
   lua_Number seconds = DEFAULT_CONNECT_TIMEOUT;
   lua_Integer max_body = DEFAULT_MAX_BODY;
@@ -280,8 +281,8 @@ static void set_limits(lua_State *L, struct transfer *t, int request, CURLcode *
   if (max_body < 1)
     luaL_error(L, "max_body must be a positive number of bytes");
   t->max_body = (lua_Unsigned)max_body < SIZE_MAX ? (size_t)max_body : SIZE_MAX;
-  t->connect_ms = seconds >= INT_MAX / 1000 ? INT_MAX : (long)(seconds * 1000) + 1;
-  note(code, curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, t->connect_ms));
+  note(code, curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                              seconds >= INT_MAX / 1000 ? INT_MAX : (long)(seconds * 1000) + 1));
 }
 
 static void set_callbacks(struct transfer *t, CURLcode *code) {
@@ -542,16 +543,14 @@ static int transfer_body(lua_State *L) {
   return 1;
 }
 
-/* transfer:extend(seconds): gives the connection more time to be made. libcurl counts the time in
-** which nobody let it work, too; whoever was away for so long makes up for it. */
-static int transfer_extend(lua_State *L) {
+/* transfer:is_connecting() → does it wait for a connection that is being made for it? */
+static int transfer_is_connecting(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
-  lua_Number ms = luaL_checknumber(L, 2) * 1000;
-  if (t->easy != NULL && ms > 0) {
-    t->connect_ms = ms < (lua_Number)(INT_MAX - t->connect_ms) ? t->connect_ms + (long)ms : INT_MAX;
-    curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, t->connect_ms);
-  }
-  return 0;
+  int running = t->easy != NULL && t->watches != NULL;
+  if (running && !t->sent)
+    t->sent = was_sent(t->easy, t->may_share);
+  lua_pushboolean(L, running && !t->sent);
+  return 1;
 }
 
 static int transfer_tostring(lua_State *L) {
@@ -564,7 +563,7 @@ static int transfer_tostring(lua_State *L) {
 static const luaL_Reg methods[] = {{"result", transfer_result},
                                    {"decode", transfer_decode},
                                    {"body", transfer_body},
-                                   {"extend", transfer_extend},
+                                   {"is_connecting", transfer_is_connecting},
                                    {NULL, NULL}};
 
 void transfer_register(lua_State *L) {

@@ -39,7 +39,6 @@ struct transfer {
   size_t max_body;
   struct spare *spare; /* of its client */
   size_t *received;    /* adds up what a step of the client receives */
-  long connect_ms;     /* how long the connection may take, for libcurl */
   CURLcode code;
   enum stop stop;
   long status;

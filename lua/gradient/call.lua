@@ -14,6 +14,7 @@ local retry = require "gradient.retry"
 ---@field sent_at number?  when (core.now) the latest attempt was made
 ---@field ended_at number?  when the whole answer was there
 ---@field left number  seconds that the attempt under way may still take
+---@field connect_left number  seconds that its connection may still take to be made
 ---@field total_left number  seconds that the call may still take
 ---@field counted_until number?  up to when (core.now) time was counted
 local call_methods = {}
@@ -21,6 +22,10 @@ local call_methods = {}
 local call_metatable = { __name = "gradient.call", __index = call_methods }
 
 local max_error_body = 4096
+
+-- libcurl itself counts the time for a connection, that in which nobody let it work, too. If there
+-- were more than these seconds of that, they are made up for.
+local tolerance = 0.02
 
 local call = {}
 
@@ -38,6 +43,7 @@ function call.new(client, request, pace)
   end
   return setmetatable({
     client = client, request = request, pace = pace, redact = redact,
+    connect_timeout = request.connect_timeout,
     attempts = 0, failures = 0, over = false, events = {},
     started_at = core.now(), resume_at = 0, left = request.timeout,
     total_left = request.total_timeout,
@@ -175,11 +181,19 @@ function call_methods:retry_or_fail(fields, failure)
   })
 end
 
+-- Hands the request to libcurl, with so many seconds for the connection.
+function call_methods:open(seconds)
+  self.request.connect_timeout, self.connect_left = seconds, seconds
+  local transfer, code, message = self.client.core:send(self.request)
+  self.transfer = transfer
+  if not transfer then self:fail{ kind = code, message = message } end
+  return transfer
+end
+
 --- Makes the next attempt.
 function call_methods:send()
-  local transfer, code, message = self.client.core:send(self.request)
-  if not transfer then return self:fail{ kind = code, message = message } end
-  self.transfer, self.resume_at, self.attempts = transfer, nil, self.attempts + 1
+  if not self:open(self.connect_timeout) then return end
+  self.resume_at, self.attempts = nil, self.attempts + 1
   self.sent_at, self.left = core.now(), self.request.timeout
   self.counted_until = self.sent_at
   self:event("request", {})
@@ -188,11 +202,24 @@ end
 --- Seconds that the call may go on as it is: the attempt under way, or the pause.
 ---@return number
 function call_methods:time_left()
-  return self.transfer and math.min(self.left, self.total_left) or self.total_left
+  if not self.transfer then return self.total_left end
+  local connect_left = self.transfer:is_connecting() and self.connect_left or math.huge
+  return math.min(self.left, self.total_left, connect_left)
+end
+
+-- Says which time is over.
+function call_methods:lateness()
+  local request = self.request
+  if self.total_left <= 0 then
+    return ("no whole answer within %g seconds"):format(request.total_timeout)
+  elseif self.left <= 0 then
+    return ("no whole answer within %g seconds"):format(request.timeout)
+  end
+  return ("no connection within %g seconds"):format(self.connect_timeout)
 end
 
 --- Counts the time from `since` to `counted`; what else there was up to `now` is not the server's
---- fault, and is made up for in libcurl, which counts the time for a connection by itself.
+--- fault.
 ---@param since number  core.now()
 ---@param counted number
 ---@param now number
@@ -203,15 +230,18 @@ function call_methods:count(since, counted, now)
   self.counted_until = now
   self.total_left = self.total_left - passed
   if self.transfer then
-    self.left = self.left - passed
-    local uncounted = now - before - passed
-    if uncounted > 0 then self.transfer:extend(uncounted) end
+    self.left, self.connect_left = self.left - passed, self.connect_left - passed
   end
 end
 
 -- The transfer has ended one way or another.
 function call_methods:conclude(status, headers_or_code, message_or_head, sent)
   if not status then
+    if headers_or_code == "timeout" and not sent and self.connect_left > tolerance
+      and self:time_left() > 0 then -- it goes on, on the time that is left
+      self:release()
+      return self:open(self.connect_left)
+    end
     return self:retry_or_fail(self:transfer_error(headers_or_code, message_or_head),
       { code = headers_or_code, sent = sent })
   end
@@ -233,13 +263,11 @@ end
 --- Takes note of what has come and, if nothing has, of the time that is over. Does not wait.
 function call_methods:look()
   if self.over then return end
-  local request = self.request
   if self.client.closed then
     return self:fail{ kind = "closed", message = "the client was closed" }
   end
   local is_late = self:time_left() <= 0
-  local late = is_late and ("no whole answer within %g seconds"):format(
-    self.total_left <= 0 and request.total_timeout or request.timeout)
+  local late = is_late and self:lateness()
   if not self.transfer then
     if is_late then self:fail(self:transfer_error("timeout", late)) end
     return

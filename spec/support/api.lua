@@ -67,9 +67,10 @@
 --                      in_progress are exactly, what is asked for; returns the counters, or raises
 --                      after timeout (5) seconds
 --
--- Two addresses that no server answers; both are held until closed:
+-- Addresses that no server answers; they are held until closed:
 --   local nowhere <close> = M.refused()       nowhere.url refuses connections
 --   local nowhere <close> = M.unreachable()   connections to nowhere.url are never established
+--   local peer <close> = M.silent()   takes connections and says nothing
 
 local socket = require("socket")
 local faults = require("spec.server.faults")
@@ -266,9 +267,15 @@ local function unreachable()
   return address(listener, held)
 end
 
+--- An address at which connections are made, by the kernel, and nobody says anything.
+local function silent()
+  return address(assert(socket.bind("127.0.0.1", 0, 64)), {})
+end
+
 return {
   start = start,
   refused = refused,
   unreachable = unreachable,
+  silent = silent,
   faults = faults.names,
 }

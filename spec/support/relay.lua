@@ -3,6 +3,8 @@
 --   local relay <close> = relay.start(port)   relay.port, relay.url ("http://127.0.0.1:PORT")
 --   relay:lose()      the connections that there are pass nothing any more, in either direction,
 --                     and stay open; new ones work: what a NAT gateway does that forgets, or a VPN
+--   relay:hold()      new connections are made, and wait: nobody answers on them
+--   relay:release()   goes on with these, and with all to come
 --   relay:say(text)   these bytes come to all clients, from nobody
 --   relay:drop()      closes the connections that there are
 --   relay:accepted()  how many connections there have been
@@ -24,14 +26,19 @@ local PROGRAM = [[
   local commander = control:accept()
   commander:setoption("tcp-nodelay", true)
   local peer, is_client, accepted = {}, {}, 0
+  local is_holding, held = false, {}
 
-  local function accept()
-    local client = listener:accept()
+  local function serve(client)
     local upstream = assert(socket.connect("127.0.0.1", upstream_port))
     client:setoption("tcp-nodelay", true)
     upstream:setoption("tcp-nodelay", true)
     peer[client], peer[upstream], is_client[client] = upstream, client, true
+  end
+
+  local function accept()
+    local client = listener:accept()
     accepted = accepted + 1
+    if is_holding then held[#held + 1] = client else serve(client) end
   end
 
   local function close(one)
@@ -56,6 +63,12 @@ local PROGRAM = [[
     lose = function()
       for one in pairs(peer) do lost[#lost + 1] = one end
       peer, is_client = {}, {}
+    end,
+    hold = function() is_holding = true end,
+    release = function()
+      is_holding = false
+      for _, client in ipairs(held) do serve(client) end
+      held = {}
     end,
     say = function(text)
       for client in pairs(is_client) do client:send(text) end
@@ -95,7 +108,9 @@ local function command(name)
   end
 end
 
-for _, name in ipairs{ "lose", "say", "drop", "accepted" } do methods[name] = command(name) end
+for _, name in ipairs{ "lose", "hold", "release", "say", "drop", "accepted" } do
+  methods[name] = command(name)
+end
 
 function methods:stop()
   self.commander:close()
