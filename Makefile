@@ -212,6 +212,11 @@ lint: build/static/lua_files.h
 	clang-tidy --quiet src/*.c -- $(C99) -Ibuild/static $(LUA_CFLAGS) $(CURL_CFLAGS) 2>/dev/null
 	for source in src/*.c; do $(CC) $(C99) -O2 -fanalyzer -Werror -Ibuild/static $(LUA_CFLAGS) \
 	  $(CURL_CFLAGS) -c -o /dev/null $$source || exit 1; done
+	@mkdir -p build/lua_32bits
+	@cp $(patsubst -I%,%/*.h,$(LUA_CFLAGS)) build/lua_32bits
+	@sed -i 's/^#define LUA_32BITS.*/#define LUA_32BITS 1/' build/lua_32bits/luaconf.h
+	for source in $(SOURCES); do $(CC) $(C99) $(WARNINGS) -Ibuild/lua_32bits $(CURL_CFLAGS) \
+	  -c -o /dev/null $$source || exit 1; done
 	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 \
 	  --suppress=preprocessorErrorDirective --suppress=normalCheckLevelMaxBranches src
 

@@ -6,6 +6,7 @@
 #include "transfer.h"
 
 #include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -280,7 +281,11 @@ static void set_limits(lua_State *L, struct transfer *t, int request, CURLcode *
     luaL_error(L, "connect_timeout must be a positive number of seconds");
   if (max_body < 1)
     luaL_error(L, "max_body must be a positive number of bytes");
-  t->max_body = (lua_Unsigned)max_body < SIZE_MAX ? (size_t)max_body : SIZE_MAX;
+#if LUA_MAXINTEGER > SIZE_MAX
+  if (max_body > (lua_Integer)SIZE_MAX)
+    max_body = (lua_Integer)SIZE_MAX;
+#endif
+  t->max_body = (size_t)max_body;
   note(code, curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
                               seconds >= INT_MAX / 1000 ? INT_MAX : (long)(seconds * 1000) + 1));
 }
@@ -492,7 +497,7 @@ static void push_headers(lua_State *L, const struct buffer *head) {
 static int transfer_result(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
   if (has_answer(t)) {
-    lua_pushinteger(L, t->status);
+    lua_pushinteger(L, (lua_Integer)t->status);
     push_headers(L, &t->head);
     return 3;
   }
