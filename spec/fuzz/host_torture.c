@@ -115,11 +115,27 @@ static void *curl_realloc(void *block, size_t size) {
   return block ? __real_realloc(block, size) : counted(OF_LIBCURL, __real_malloc(size));
 }
 
+/*
+** When libcurl 8.14 cannot start a look-up, it forgets the host's name (lib/asyn-thrdd.c,
+** async_thrdd_init). So this name is never allocated there.
+*/
+static char host_name[] = "name.test"; /* see fresh() */
+
+static int forgets_names(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >> 8 == 0x080e;
+}
+
 static char *curl_strdup(const char *text) {
-  return refuses(OF_LIBCURL) ? NULL : counted(OF_LIBCURL, strdup(text));
+  if (refuses(OF_LIBCURL))
+    return NULL;
+  if (strcmp(text, host_name) == 0 && forgets_names())
+    return host_name;
+  return counted(OF_LIBCURL, strdup(text));
 }
 
 static void curl_give_back(void *block) {
+  if (block == host_name)
+    return;
   count(OF_LIBCURL, -(block != NULL));
   __real_free(block);
 }
