@@ -169,8 +169,13 @@ local function in_any_case(text)
   end))
 end
 
-local function percent_encoded(text)
-  return (text:gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
+-- `text` with all characters of this class percent-encoded.
+local function percent_encoded(text, class)
+  return (text:gsub(class, function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
+local function percent_decoded(text)
+  return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
 end
 
 -- Two functions about one form of a token: is it in a text that is in lower case; and the text
@@ -191,11 +196,23 @@ local function forms_of_token(token)
     seen[form] = true
   end
   add(token, in_any_case)
-  add(percent_encoded(token), in_any_case)
+  add(percent_encoded(token, "[^%w%-._~]"), in_any_case)
+  add(percent_encoded(token, "%W"), in_any_case)
   add((token:gsub('["\\/]', "\\%0")), in_any_case)
   for before = 0, 2 do
     local encoded = base64(token, before)
     if #encoded >= 8 then add(encoded, literally) end
+  end
+  return forms
+end
+
+-- The credentials in a proxy's URL: as they are there, as the proxy gets them, and for HTTP.
+local function forms_of_credentials(proxy)
+  local text = proxy and (proxy:match("^%a[%w+.-]*://(.+)@") or proxy:match("^(.+)@"))
+  if not text then return {} end
+  local forms, decoded = {}, percent_decoded(text)
+  for _, form in ipairs{ text, decoded, base64(decoded, 0) } do
+    if #form >= 3 then forms[#forms + 1] = form end -- shorter ones are in every other word
   end
   return forms
 end
@@ -205,10 +222,11 @@ end
 -- for a table in the text that it was made of, if that is given.
 local function redactor(token, proxy)
   local forms = token and forms_of_token(token) or {}
-  local credentials = proxy and (proxy:match("^%a[%w+.-]*://(.+)@") or proxy:match("^(.+)@"))
+  local credentials = forms_of_credentials(proxy)
   local function is_clean(text)
-    if text:find("@", 1, true) or credentials and text:find(credentials, 1, true) then
-      return false
+    if text:find("@", 1, true) then return false end
+    for _, form in ipairs(credentials) do
+      if text:find(form, 1, true) then return false end
     end
     local folded = text:lower()
     for _, form in ipairs(forms) do
@@ -219,7 +237,7 @@ local function redactor(token, proxy)
   local function redact_string(text)
     if is_clean(text) then return text end
     for _, form in ipairs(forms) do text = form.remove(text) end
-    if credentials then text = text:gsub(literally(credentials), "***") end
+    for _, form in ipairs(credentials) do text = text:gsub(literally(form), "***") end
     return (text:gsub("(%a://)[^/?#%s@]+@", "%1***@"))
   end
   local function redact_table(value)
