@@ -78,6 +78,7 @@ build = {
     ["gradient.indexing_jobs"] = "lua/gradient/indexing_jobs.lua",
     ["gradient.job"] = "lua/gradient/job.lua",
     ["gradient.knowledge_bases"] = "lua/gradient/knowledge_bases.lua",
+    ["gradient.met"] = "lua/gradient/met.lua",
     ["gradient.names"] = "lua/gradient/names.lua",
     ["gradient.options"] = "lua/gradient/options.lua",
     ["gradient.pace"] = "lua/gradient/pace.lua",

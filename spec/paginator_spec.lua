@@ -655,14 +655,12 @@ describe("iteration", function()
       server:script{
         { skip = 1, times = 16, status = 429, headers = { ["retry-after-ms"] = "50" } },
       }
-      local most, under_way = 0, 0
+      local most, under_way, refused = 0, 0, 0
       local shared = new_client{ max_retries = 2, on_event = function(event)
-        if event.type == "request" then
-          under_way = under_way + 1
-          if server:pending() == 0 then most = math.max(most, under_way) end
-        else
-          under_way = under_way - (event.type == "response" and 1 or 0)
-        end
+        if event.type == "request" then under_way = under_way + 1 end
+        if event.type == "response" then under_way = under_way - 1 end
+        if event.type == "retry" then refused = refused + 1 end
+        if refused == 16 then most = math.max(most, under_way) end
       end }
       local iterate = shared.indexing_jobs.each({ per_page = 5 }, { prefetch = 16 })
       for _ = 1, 10 do iterate() end

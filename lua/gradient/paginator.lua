@@ -20,20 +20,15 @@
 --- thrown away, and fewer travel at a time from then on (see pace.lua).
 
 local errors = require "gradient.errors"
+local met = require "gradient.met"
 local pace = require "gradient.pace"
 
 local paginator = {}
 
--- So many uuids are remembered at least; at most twice as many and a page, so that memory stays
--- flat. With a total, it is only after d deletions that items are met again: at most d of them.
-local remembered = 6000
-
--- How many answers in a row may bring nothing new, and the walk no further.
-local patience = 5
+local patience = 5 -- answers in a row that bring nothing new and the walk no further
 
 ---@class gradient.iteration
 local iteration_methods = {}
-
 local iteration_metatable = { __name = "gradient.iteration", __index = iteration_methods }
 
 function iteration_methods:cancel()
@@ -97,9 +92,9 @@ local function field(value, name)
   if type(value) == "table" then return value[name] end
 end
 
--- What a page says of the list: where the page begins, the total, whether there are further pages,
--- and their last. The size of pages is what the server uses, not what it was asked for. A total
--- smaller than what is seen is not believed from then on.
+-- What a page says: where it begins, the total, whether there are further ones, the last of them.
+-- The size of pages is what the server uses, not what it was asked for. A total smaller than what
+-- is seen is not believed from then on.
 function iteration_methods:read(page, number, count)
   local total, pages = field(page.meta, "total"), field(page.meta, "pages")
   local link = field(field(page.links, "pages"), "next") -- never followed
@@ -114,17 +109,18 @@ function iteration_methods:read(page, number, count)
   local offset = (number - 1) * self.size
   if is_first then self.start, self.covered = offset, offset end
   self.doubts_total = self.doubts_total or total and count > 0 and total < offset + count
-  if self.doubts_total then total = nil end
-  return offset, total, last > number, total and math.ceil(total / self.size) or last
+  if self.doubts_total or not total then return offset, nil, last > number, last end
+  return offset, total, last > number, math.ceil(total / self.size)
 end
 
 -- The next page is the one with the first position that is not covered. While the list shrinks, it
 -- has to begin before that, by what will be gone until it is answered: with another size of pages,
 -- one does so and still reaches far.
 function iteration_methods:choose_page(shrinkage)
-  local covered, furthest = self.covered, 0
+  local covered, furthest, smallest, largest = self.covered, 0, self.size, self.size
+  if shrinkage > 0 and not self.is_rigid then smallest, largest = 1, self.full end
   for _, from in ipairs{ math.max(0, covered - shrinkage), covered } do
-    for size = self.is_rigid and self.full or 1, self.full do
+    for size = smallest, largest do
       local number = from // size + 1
       if number * size >= furthest then
         self.size, self.number, furthest = size, number, number * size
@@ -132,21 +128,6 @@ function iteration_methods:choose_page(shrinkage)
     end
     if furthest > covered then break end
   end
-end
-
--- The list has changed: what is under way is not to be trusted.
-function iteration_methods:distrust()
-  self:cancel()
-  self.pace:slower()
-end
-
--- Items may have slipped in front of a page that begins behind what is covered: no use taking it.
-function iteration_methods:go_back(covered, total, shrinkage)
-  if self.lowest and total and total >= self.lowest then self:count_failure(total) end
-  self.covered, self.total, self.lowest, self.latest = covered, total, total, 0
-  self:distrust()
-  self:choose_page(shrinkage)
-  self.last = self.number
 end
 
 function iteration_methods:count_failure(total)
@@ -157,55 +138,16 @@ function iteration_methods:count_failure(total)
       .. " items are still to come)"):format(self.number, total - self.covered) })
 end
 
--- Without a total, a page without uuids that says the same as the one before is that one again.
-local function signature(value)
-  if type(value) ~= "table" then return tostring(value) end
-  local members = {}
-  for name, member in pairs(value) do members[#members + 1] = name .. "=" .. signature(member) end
-  table.sort(members)
-  return "{" .. table.concat(members, ",") .. "}"
-end
-
--- What an item is recognized by: its uuid, as an integer. Strings that outlive the items around
--- them tear holes into the memory, which costs more than everything else here. Two uuids that give
--- the same integer may be expected once in 10^9 walks through a million items.
-local odd = 0x9E3779B97F4A7C15
-
-local function identity(item)
-  local uuid = type(item) == "table" and item.uuid
-  if type(uuid) ~= "string" then return nil end
-  if #uuid ~= 36 then return uuid end
-  local a, b, c, d = string.unpack("jjjj", uuid, 5)
-  return ((a * odd ~ b) * odd ~ c) * odd ~ d
-end
-
--- Puts what is new on a page into `items`, from which it is yielded, before it is marked as known:
--- an error in between loses nothing. Returns how many are new, whether others stood behind what is
--- covered, and when the last of these was new itself.
-function iteration_methods:sort_out(page_items, offset, covered)
-  local items, count, is_repeated, latest = {}, 0, false, 0
-  self.items, self.position = items, 0
-  if self.order - self.turned >= remembered then
-    self.older, self.recent, self.turned = self.recent, {}, self.order
+-- Puts what is new on a page into `items`, from which it is yielded; returns what met:sort does.
+function iteration_methods:sort(page_items, offset, covered, is_still)
+  if is_still and self.met:add_page(page_items) then
+    self.items, self.position = page_items, 0
+    return #page_items, false, 0
   end
-  local recent, older, order = self.recent, self.older, self.order
+  self.items, self.position = {}, 0
   -- what was in front of the first page is not asked for, also when it slips onto it
-  local outside, known = math.min(covered, self.start) - offset, covered - offset
-  for index, item in ipairs(page_items) do
-    local key = identity(item)
-    local when = recent[key] or older[key]
-    if when then
-      latest, is_repeated = when, is_repeated or index > known
-    elseif key and index > outside then
-      count, order = count + 1, order + 1
-      items[count], recent[key] = item, order
-    elseif not key and index > known then
-      count = count + 1
-      items[count] = item
-    end
-  end
-  self.order = order
-  return count, is_repeated, latest
+  local outside = math.min(covered, self.start) - offset
+  return self.met:sort(page_items, self.items, outside, covered - offset)
 end
 
 -- Takes a page that has come: its items, and what it says of the list.
@@ -213,39 +155,48 @@ function iteration_methods:take(page, response, number)
   local page_items = page[self.member]
   local count, before = #page_items, self.total
   local offset, total, is_announced, last = self:read(page, number, count)
-  local change = total and before and total - before or 0
+  local change = self.goes_back and total and before and total - before or 0
   local covered = self.goes_back and total and math.max(0, self.covered + change) or offset
-  if self.size < self.full
-    and count ~= math.min(self.size, math.max(0, (total or math.huge) - offset)) then
-    self.is_rigid = true -- the server has a size of its own
-    return self:go_back(covered, total, 0)
+  self.has_changed = self.has_changed or before and total ~= before
+  local expected = math.min(self.size, math.max(0, (total or math.huge) - offset))
+  if self.size < self.full and count ~= expected then -- the server keeps to a size of its own
+    self.size, self.is_rigid, offset = self.full, true, math.huge
   end
-  if offset > covered then return self:go_back(covered, total, -change) end
+  if offset > covered then -- no use taking it: items may have slipped in front of it
+    if self.lowest and total and total >= self.lowest then self:count_failure(total) end
+    self.covered, self.total, self.lowest, self.latest = covered, total, total, 0
+    self:cancel()
+    self.pace:slower()
+    self:choose_page(math.max(0, -change))
+    self.last = self.number
+    return
+  end
 
-  local text = not total and not field(page_items[1], "uuid") and signature(page_items)
+  -- without a total and uuids, a page that says the same as the one before is that one again
+  local text = not total and not field(page_items[1], "uuid") and met.signature(page_items)
   local is_copy = text and text == self.text
-  local new, is_repeated, latest = self:sort_out(is_copy and {} or page_items, offset, covered)
+  local is_still = total and not self.has_changed and number * self.size <= total
+  local new, is_repeated, latest =
+    self:sort(is_copy and {} or page_items, offset, covered, is_still)
   self.covered, self.total, self.text = math.max(covered, offset + self.size), total, text
   if not self.goes_back then self.page, self.response = page, response end
-  local has_more = is_announced or not total and count >= self.size
-    or total and self.covered < total
+  local has_more = is_announced or self.covered < (total or 0) or not total and count >= self.size
   if count == 0 or new == 0 and before and offset >= before then has_more = false end
   if new > 0 then
-    self.failures, self.lowest, latest = 0, nil, self.order
+    self.failures, self.lowest, latest = 0, nil, self.met.count
   elseif latest <= self.latest then
     self:count_failure(total)
     has_more = has_more and self.failures < patience
   end
   self.latest = latest
   if not has_more then return self:close() end
-  if is_repeated or before and total ~= before then self:distrust() else self.pace:faster() end
-  if not self.goes_back then
-    self.number = number + 1
-  elseif change < 0 then
-    self:choose_page(-change)
+  if is_repeated or before and total ~= before then
+    self:cancel()
+    self.pace:slower()
   else
-    self.number = self.covered // self.size + 1
+    self.pace:faster()
   end
+  self:choose_page(math.max(0, -change))
   self.last = math.max(self.number, last)
 end
 
@@ -256,8 +207,7 @@ local function new_iteration(client, request, settings, goes_back)
     number = settings.first, last = settings.first, -- the page to take next; the last there is
     asked = settings.size, full = settings.size, size = settings.size, -- items on a page
     items = {}, position = 0, -- new ones of the page taken last; how many of them were yielded
-    recent = {}, older = {}, order = 0, turned = 0, -- identity → how many were known with it
-    failures = 0, latest = 0,
+    met = met.new(), failures = 0, latest = 0,
   }, iteration_metatable)
 end
 
@@ -275,15 +225,14 @@ function paginator.pages(client, request, settings)
     while not iteration.page do
       if not iteration:advance() then return nil end
     end
-    local page = iteration.page
-    iteration.page = nil
+    local page
+    page, iteration.page = iteration.page, nil
     return page, iteration.response
   end
   return following, nil, nil, iteration
 end
 
---- Every item of every page from the first on, once, as a generic-for iterator. Arguments as for
---- pages.
+--- Every item of every page from the first on, as a generic-for iterator. Arguments as for pages.
 function paginator.each(client, request, settings)
   local iteration, filter = new_iteration(client, request, settings, true), settings.filter
   local function following()
