@@ -12,12 +12,9 @@ local core = require "gradient.core"
 
 local driver = {}
 
--- Seconds after which a waiting call looks again, whatever it waits for: a host's own `wait` may
--- miss an event, and must not hang a program by it.
+-- Seconds after which whoever waits looks again, whatever it waits for: a host's own `wait` may
+-- miss an event, and must not hang a program by it; and a client may be closed during a pause.
 local longest_wait = 1
-
--- Seconds that a pause asks for at a time: no host's timer overflows.
-local longest_pause = 3600
 
 -- A wait may be late by so many seconds without these being the program's own.
 local tolerance = 0.05
@@ -97,18 +94,15 @@ function driver.sleep(client, seconds)
   while not client.closed do
     local left = deadline - core.now()
     if left <= 0 then return end
-    wait(client, {}, math.min(left, longest_pause))
+    wait(client, {}, math.min(left, longest_wait))
     progress(client, {})
   end
 end
 
 -- Waits once, and counts the time for the calls.
 local function pass_time(client, calls, transfers, seconds, since)
-  if #transfers > 0 then
-    local due = client.core:timeout(client.wait and transfers)
-    seconds = math.min(seconds, due or longest_wait, longest_wait)
-  end
-  seconds = math.min(seconds, longest_pause)
+  local due = #transfers > 0 and client.core:timeout(client.wait and transfers)
+  seconds = math.min(seconds, due or longest_wait, longest_wait)
   if seconds > 0 then wait(client, transfers, seconds) end
   local now = core.now()
   local counted = math.min(now, since + math.max(seconds, 0) + tolerance)
