@@ -6,8 +6,8 @@ local shell = require "spec.support.shell"
 -- From the bottom up. What is named here is in that layer; a folder's name stands for all in it.
 local layers = {
   { name = "the core", "core" },
-  { name = "the engine", "call", "check", "client", "driver", "errors", "options", "pace",
-    "paginator", "retry" },
+  { name = "the engine", "call", "check", "client", "driver", "errors", "met",
+    "options", "pace", "paginator", "retry" },
   { name = "the API", "enums", "indexing_jobs", "job", "knowledge_bases", "names", "poll", "report",
     "resource", "scheduled_indexing", "timestamp" },
   { name = "the face", "init" },

@@ -8,6 +8,7 @@ local core = require "gradient.core"
 local fixture = require "spec.support.fixture"
 local process = require "spec.support.process"
 local relay = require "spec.support.relay"
+local shell = require "spec.support.shell"
 local tls = require "spec.support.tls"
 local waiting = require "spec.support.waiting"
 
@@ -144,8 +145,8 @@ describe("time", function()
     -- the server has the request; the answer comes meanwhile.
     local function stopped(call)
       server:set{ latency = 0.2 }
-      local running <close> = assert(process.start{ "env", "LUA_PATH=" .. package.path,
-        "LUA_CPATH=" .. package.cpath, arg[-1], "-e", ([[
+      local program = os.tmpname()
+      shell.write(program, ([[
           local client = require "gradient".client{
             base_url = %q, token = %q, timeout = 0.5, max_retries = 0,
           }
@@ -155,7 +156,9 @@ describe("time", function()
           io.stderr:write(answer and "answer" or tostring(response), " ", response.attempts, "\n")
           io.stderr:flush()
           io.read "a" -- ends with us
-        ]]):format(server.url, server.token, call) })
+        ]]):format(server.url, server.token, call))
+      local running <close> = assert(process.start{ "env", "LUA_PATH=" .. package.path,
+        "LUA_CPATH=" .. package.cpath, arg[-1], program })
       server:await{ requests = 1 }
       os.execute("kill -STOP " .. running.pid)
       server:await{ answered = 1 }
@@ -167,6 +170,7 @@ describe("time", function()
         said = running:errors()
       end
       running:stop(true)
+      os.remove(program)
       assert.equal("answer 1\n", said)
       assert.equal(1, server:connections().requests)
     end
