@@ -9,7 +9,7 @@
 #   make uninstall   removes what make install put there
 #   make bench    installs what is missing; figures against peers
 #   make soak     100,000 requests with mixed faults, plainly and fewer under the sanitizers
-#   make fuzz SECONDS=60     fuzzes the decoder
+#   make fuzz SECONDS=60     fuzzes the decoder, and what a server may answer, for so long each
 #   make docs     the reference as HTML, build/docs/index.html
 #   make coverage installs what is missing; which lines of C and Lua the specs run
 #   make debians  as root: make demo and make test in a fresh bookworm, trixie and sid
@@ -197,7 +197,7 @@ test:
 	@spec/hosts/unpack.sh $(SMALL_HOSTS)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory specs sanitized-specs valgrind torture
-	@$(MAKE) --no-print-directory fuzz SECONDS=10
+	@$(MAKE) --no-print-directory fuzz SECONDS=5
 	@awk '/ successes? \// { passed += $$1; failed += $$4 + $$7 } \
 	  END { printf "%d passed, %d failed\n", passed, failed }' build/*.log
 
@@ -270,12 +270,26 @@ build/fuzz/fuzz_json: spec/fuzz/fuzz_json.c src/json.c src/json.h Makefile
 	  $(LUA_CFLAGS) -o $@ spec/fuzz/fuzz_json.c src/json.c \
 	  $(shell pkg-config --libs lua$(LUA_VERSION))
 
+# The whole of the core, and the Lua side on top of it.
+build/fuzz/fuzz_answer: spec/fuzz/fuzz_answer.c $(SOURCES) $(HEADERS) Makefile
+	@mkdir -p $(@D)/answers
+	clang $(C99) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Isrc \
+	  $(LUA_CFLAGS) $(CURL_CFLAGS) -o $@ spec/fuzz/fuzz_answer.c $(SOURCES) $(CURL_LIBS) \
+	  $(shell pkg-config --libs lua$(LUA_VERSION)) -lpthread -ldl
+
+# Fuzzes one target from the files in one room of spec/fuzz on: name, room, longest input.
+define run_fuzzer
+@echo "== fuzzing $(1) for $(SECONDS) seconds =="
+@cd build/fuzz && { LUA_PATH='../../lua/?.lua;../../lua/?/init.lua' ./$(1) -detect_leaks=1 \
+  -max_total_time=$(SECONDS) -max_len=$(3) -print_final_stats=1 $(2) ../../spec/fuzz/$(2) \
+  >$(1).log 2>&1 || { tail -n 100 $(1).log; exit 1; }; grep '^stat::' $(1).log; }
+endef
+
 fuzz:
 	$(call install_packages,$(BUILD_PACKAGES) clang libclang-rt-dev)
-	@$(MAKE) --no-print-directory build/fuzz/fuzz_json
-	@echo "== fuzzing the decoder for $(SECONDS) seconds =="
-	@cd build/fuzz && { ./fuzz_json -max_total_time=$(SECONDS) -max_len=512 -print_final_stats=1 \
-	  corpus ../../spec/fuzz/corpus >log 2>&1 || { cat log; exit 1; }; grep '^stat::' log; }
+	@$(MAKE) --no-print-directory build/fuzz/fuzz_json build/fuzz/fuzz_answer
+	$(call run_fuzzer,fuzz_json,corpus,512)
+	$(call run_fuzzer,fuzz_answer,answers,4096)
 
 # Figures against peers, as ratios within one run; the SDK comes from npm, into build/.
 bench:
