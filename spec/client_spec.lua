@@ -385,6 +385,69 @@ describe("client", function()
     assert.is_true(server:connections().busiest > 10, server:connections().busiest)
   end)
 
+  describe("in a host", function()
+    -- Everything that a client does, with one request that fails in passing and one that does not.
+    local work = [[
+      local events = {}
+      local client = gradient.client{ token = TOKEN, base_url = URL, on_event = function(event)
+        events[event.type] = true
+      end }
+      local count = 0
+      for _ in client.indexing_jobs.each({ per_page = 4 }, { prefetch = 3 }) do
+        count = count + 1
+      end
+      print(count)
+      local _, err = client.indexing_jobs.list({}, { headers = { ["x-one"] = "1" } })
+      print(err.kind, err.message, err.status)
+      print(events.request, events.response, events.retry, events.error)
+      client:close()
+      print((select(2, client.indexing_jobs.list())))
+    ]]
+
+    local function assert_works(before, after)
+      server:script{ { match = { page = 2 }, status = 503, headers = { ["retry-after-ms"] = "1" } },
+        { skip = 8, status = 401 } }
+      assert.equal("30\nauthentication\tUnable to authenticate you.\t401\n"
+        .. "true\ttrue\ttrue\ttrue\nclosed: the client was closed\n",
+        (program.run(("TOKEN, URL = %q, %q "):format(token, server.url) .. before
+          .. ' local gradient = require "gradient" ' .. after .. work).output))
+    end
+
+    it("works without os, io and debug", function()
+      assert_works("os, io, debug, coroutine, utf8 = nil", "")
+    end)
+
+    it("works when there is no way to load anything any more", function()
+      assert_works("", "require, package, load, loadfile, dofile, os, io = nil")
+    end)
+
+    it("leaves math.random to the program", function()
+      server:script{ { status = 503, headers = { ["retry-after-ms"] = "1" }, times = 2 } }
+      local client <close> = new{ max_retries = 2 }
+      local expected, found = {}, {}
+      for _, numbers in ipairs{ expected, found } do
+        math.randomseed(7)
+        for position = 1, 3 do
+          if numbers == found then assert(client.indexing_jobs.list()) end
+          numbers[position] = math.random(1 << 30)
+        end
+      end
+      assert.same(expected, found)
+    end)
+
+    it("leaves no connection to a program that was started meanwhile", function()
+      local other
+      local client = new{ wait = function(fds, seconds)
+        other = other or io.popen("cat", "w") -- which lives on
+        waiting.poll(fds, seconds)
+      end }
+      assert(client.indexing_jobs.list())
+      client:close()
+      server:await{ open = 0 }
+      other:close()
+    end)
+  end)
+
   describe("with a coroutine that is given up in the middle of a call", function()
     local client, thread
 

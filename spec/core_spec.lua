@@ -608,6 +608,23 @@ describe("core", function()
     end)
   end)
 
+  it("takes nothing for its own that another copy of it has made", function()
+    local name = os.tmpname()
+    local here = assert(package.searchpath("gradient.core", package.cpath))
+    assert(os.execute(("cp '%s' '%s'"):format(here, name)))
+    local other = assert(package.loadlib(name, "luaopen_gradient_core"))()
+    os.remove(name)
+    local others = other.client{}
+    local transfer = send()
+    for _, method in ipairs{ "step", "lend", "timeout", "send", "close" } do
+      raises("gradient.client expected", client[method], others, {})
+      raises("gradient.client expected", others[method], client, {})
+    end
+    raises("gradient.transfer expected", others.step, others, { transfer })
+    others:close()
+    assert.equal(200, (finish(transfer)))
+  end)
+
   it("has a clock that only goes forward", function()
     local before = core.now()
     client:wait(0.002)
