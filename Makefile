@@ -195,11 +195,13 @@ demo:
 test:
 	$(call install_packages,$(TEST_PACKAGES))
 	@spec/hosts/unpack.sh $(SMALL_HOSTS)
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory specs sanitized-specs valgrind torture
-	@$(MAKE) --no-print-directory fuzz SECONDS=5
-	@awk '/ successes? \// { passed += $$1; failed += $$4 + $$7 } \
-	  END { printf "%d passed, %d failed\n", passed, failed }' build/*.log
+	@rm -f build/*.log
+	@status=0; for step in lint specs sanitized-specs valgrind torture 'fuzz SECONDS=5'; do \
+	  $(MAKE) --no-print-directory $$step || status=1; \
+	done; \
+	awk '/ successes? \// { passed += $$1; failed += $$4 + $$7 } \
+	  END { printf "%d passed, %d failed\n", passed, failed }' build/*.log; \
+	exit $$status
 
 hosts:
 	$(call install_packages,$(TEST_PACKAGES))
