@@ -23,7 +23,7 @@
 #define TOO_LARGE 100
 
 /* the largest buffer that is kept for the next answer */
-#define MAX_SPARE_BODY ((size_t)1024 * 1024)
+#define MAX_SPARE_BODY ((size_t)256 * 1024)
 
 /* what a request gets that does not say */
 #define DEFAULT_CONNECT_TIMEOUT 5.0
