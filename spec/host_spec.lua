@@ -176,7 +176,7 @@ describe("a script that is interrupted", function()
     local elapsed = core.now() - interrupted_at
     assert.falsy(pipe:close())
     assert.truthy(output:find("interrupted!", 1, true), output)
-    assert.is_true(elapsed < 0.5, elapsed)
+    assert.is_true(elapsed < 5, elapsed)
   end
 
   once("ends while a request hangs", function()
