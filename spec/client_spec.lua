@@ -436,6 +436,7 @@ describe("client", function()
     end)
 
     it("leaves no connection to a program that was started meanwhile", function()
+      server:set{ latency = 0.1 } -- so that there is something to wait for
       local other
       local client = new{ wait = function(fds, seconds)
         other = other or io.popen("cat", "w") -- which lives on
