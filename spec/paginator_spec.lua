@@ -90,6 +90,7 @@ describe("iteration", function()
     end)
 
     it("yields jobs that are equal to those of list", function()
+      server:set{ active = 0 } -- two answers about a job that runs may differ
       local expected = assert(jobs.list{ per_page = 5 }).jobs
       local position = 0
       for job in jobs.each{ per_page = 5 } do
