@@ -144,7 +144,7 @@ describe("in a real host,", function()
     local output, ok = hosts.run("pandoc", {
       program, "--lua-filter", "spec/hosts/pandoc/jobs.lua", "--from", "markdown", "--to", "plain",
       document,
-    }, environment())
+    }, environment{ pandoc_datadir = hosts.root .. "/usr/share/pandoc" })
     os.remove(document)
     assert.is_true(ok, output)
     local _, jobs = output:gsub("%x+%-%x+%-%x+%-%x+%-%x+ +BATCH_JOB_PHASE_%u+\n", "")

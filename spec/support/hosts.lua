@@ -48,7 +48,8 @@ local function environment(folder, work, variables)
   local all = {
     FOLDER = hosts.folder(folder), WORK = work,
     LUA_DIR = checkout .. "/lua", LUA_LIBDIR = checkout .. "/build",
-    LUA_PATH = path, LUA_CPATH = cpath, LD_LIBRARY_PATH = hosts.libraries,
+    LUA_PATH = path, LUA_CPATH = cpath,
+    LD_LIBRARY_PATH = hosts.libraries .. ":" .. hosts.libraries .. "/blas", -- one of several BLAS
     PATH = os.getenv "PATH", HOME = work, LANG = "C.UTF-8",
   }
   for name, value in pairs(variables) do all[name] = value end
