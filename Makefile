@@ -234,7 +234,7 @@ specs: all
 sanitized-specs: build/sanitized/gradient/core.so build/sanitized/lua
 	@echo "== specs under AddressSanitizer and UndefinedBehaviorSanitizer =="
 	@$(BUILT) build/sanitized/lua /usr/bin/busted --cpath='build/sanitized/?.so' \
-	  $(filter-out $(call spec_files,annotations cli_process demo readme server),$(IN_PROCESS)) \
+	  $(filter-out $(call spec_files,annotations demo readme server),$(IN_PROCESS)) \
 	  | tee build/sanitized.log
 
 # 100,000 requests with mixed faults: memory and descriptors must stay where they are.

@@ -30,10 +30,12 @@ local shell = require("spec.support.shell")
 
 local quote = shell.quote
 
--- Always the ordinary interpreter and build: a sanitizer that is preloaded into us stays out.
+-- Always the ordinary interpreter and build: a sanitizer that is preloaded into us stays out. So do
+-- signals that we ignore, as everything does that a script runs in the background: Ctrl-C would not
+-- end a shell that has inherited that.
 local function environment_words(more)
   local words = {
-    "env -i", "PATH=" .. quote(os.getenv("PATH")), "TERM=xterm",
+    "env -i --default-signal", "PATH=" .. quote(os.getenv("PATH")), "TERM=xterm",
     "LUA_PATH=" .. quote(package.path), "LUA_CPATH=" .. quote("build/?.so;" .. package.cpath),
   }
   for _, name in ipairs({ "LINE_HOOK", "LUA_INIT_5_4" }) do -- of make coverage
