@@ -49,9 +49,9 @@ HEADERS := src/client.h src/transfer.h src/json.h
 LUA_FILES := $(shell cd lua && find gradient -name '*.lua' | sort)
 
 # Debian's names of what each step needs
-BUILD_PACKAGES := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev lua-cjson
+BUILD_PACKAGES := gcc libc6-dev pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev lua-cjson lua-argparse
 DEMO_PACKAGES := $(BUILD_PACKAGES) lua-cqueues lua-socket ca-certificates
-TEST_PACKAGES := $(DEMO_PACKAGES) lua-busted lua-check lua-luv lua-event lua-argparse \
+TEST_PACKAGES := $(DEMO_PACKAGES) lua-busted lua-check lua-luv lua-event \
   luarocks clang clang-tidy clang-format cppcheck valgrind libclang-rt-dev nginx \
   libnginx-mod-stream openssl curl locales
 
