@@ -201,8 +201,12 @@ describe("the progress of a job", function()
     } }
     assert.equal(2 ^ 65, huge.total)
     assert.equal(2 ^ 64, huge.done)
-    local small = progress{ data_source_jobs = { { total_file_count = 3 }, gradient.null, "x" } }
-    assert.equal("integer", math.type(small.total))
+    for _, small in ipairs{
+      progress{ data_source_jobs = { { total_file_count = 3.0 }, gradient.null, "x" } },
+      progress{ total_datasources = 3.0, completed_datasources = 1.0 },
+    } do
+      assert.same({ "integer", "integer" }, { math.type(small.done), math.type(small.total) })
+    end
     for _, value in ipairs{ gradient.null, "many", "0x10", "-1", true, {} } do
       assert.same({ done = 0, unit = "data sources" }, progress{
         completed_datasources = value, total_datasources = value,

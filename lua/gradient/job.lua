@@ -41,7 +41,7 @@ end
 ---@return number count  a float where an integer cannot hold it; 0 when it is missing
 function job.count(value)
   if type(value) == "string" then value = value:find("^%d+$") and tonumber(value) end
-  return math.type(value) and value > 0 and value or 0
+  return math.type(value) and value > 0 and (math.tointeger(value) or value) or 0
 end
 
 -- How the job ended; nil while it is not over. The end of a job in an unknown phase is known by
@@ -68,11 +68,12 @@ function job.is_success(ended)
   return ended == "succeeded" or refines_success[ended] or false
 end
 
---- What tells that a job has ended, in the API's words: its phase, or else its status.
+--- How a job has ended, in the API's words: its phase, or a status that says more than that.
 ---@param item gradient.job  that is over
 ---@return string
 function job.ending(item)
-  local told = outcome_of_phase[item.phase] and item.phase or item.status
+  local is_unknown = not outcome_of_phase[item.phase]
+  local told = is_unknown and outcome_of_status[item.status] and item.status or item.phase
   return type(told) == "string" and told or "an unknown phase"
 end
 

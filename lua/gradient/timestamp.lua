@@ -29,7 +29,7 @@ end
 
 local function failure(text)
   local shown = type(text) == "string" and #text <= 64 and ("%q"):format(text)
-    or "a " .. type(text)
+    or text == nil and "nil" or "a " .. type(text)
   return nil, ("not an RFC 3339 date-time such as 2023-01-01T00:00:00Z: %s"):format(shown)
 end
 
@@ -53,7 +53,8 @@ local function timestamp(text)
   if day < 1 or day > last then return failure(text) end
   local whole = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - ahead
   if second == 60 and whole % 86400 ~= 0 then return failure(text) end
-  if fraction:find("[1-9]") then return whole + tonumber("0" .. fraction) end
+  -- The first digits say it all, and with a decimal comma Lua reads no long number.
+  if fraction:find("[1-9]") then return whole + tonumber("0" .. fraction:sub(1, 20)) end
   return whole
 end
 
