@@ -152,6 +152,18 @@ describe("knowledge bases", function()
         tostring(err))
     end)
 
+    it("may have no uuid, which is the same for no two", function()
+      local function serve(count)
+        local body = '{"knowledge_bases":[' .. ('{"name":"x"}'):rep(count, ",") .. "]}"
+        server:script{ { status = 200, body = body } }
+      end
+      serve(1)
+      assert.same({ knowledge_base = { name = "x" } }, bases.find "x")
+      serve(2)
+      local _, err = bases.find "x"
+      assert.equal("conflict: 2 knowledge bases have the name 'x': nil, nil", tostring(err))
+    end)
+
     it("may not be seen: the error is the server's", function()
       server:script{ { status = 403 } }
       local _, err = bases.find "manuals"
@@ -229,8 +241,7 @@ describe("knowledge bases", function()
     it("may come too late", function()
       server:script{ { status = 200, forever = true,
         body = '{"knowledge_base":{},"database_status":"CREATING"}' } }
-      local answer, err = new_client().knowledge_bases.wait_for_database(uuid,
-        { poll_interval = 0.04, timeout = 0.1 })
+      local answer, err = bases.wait_for_database(uuid, { poll_interval = 0.04, timeout = 0.1 })
       assert.is_nil(answer)
       assert.equal("timeout", err.kind)
       assert.equal("CREATING", err.database_status)
@@ -376,7 +387,7 @@ describe("knowledge bases", function()
       local info = assert(schedules.create{
         knowledge_base_uuid = base, time = "06:30", days = { 7 },
       }).indexing_info
-      assert.same({ indexing_info = info }, schedules.retrieve(base))
+      assert.equal(info.uuid, assert(schedules.retrieve(base)).indexing_info.uuid)
       assert(schedules.delete(info.uuid))
       _, err = schedules.retrieve(base)
       assert.equal("not_found", err.kind)

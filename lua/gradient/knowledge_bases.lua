@@ -90,8 +90,9 @@ local function find_by_name(operations, name, options)
   if not all then return nil, attempts end
   local found, uuids, others, seen = nil, {}, {}, {}
   for _, base in ipairs(all) do
-    if base.name == name and not seen[base.uuid] then
-      found, uuids[#uuids + 1], seen[base.uuid] = base, base.uuid, true
+    local identity = base.uuid or base -- one without a uuid is no other one
+    if base.name == name and not seen[identity] then
+      found, uuids[#uuids + 1], seen[identity] = base, tostring(base.uuid), true
     elseif type(base.name) == "string" then
       others[#others + 1] = base.name
     end
