@@ -6,7 +6,7 @@ local check = require "gradient.check"
 local jobs = require "gradient.job"
 local poll = require "gradient.poll"
 local report = require "gradient.report"
-
+local resource = require "gradient.resource"
 local timestamp = require "gradient.timestamp"
 
 local indexing_jobs = {}
@@ -100,8 +100,9 @@ indexing_jobs.wait_for_completion = poll{
 local may_be_busy = { [400] = true, [409] = true, [422] = true }
 
 indexing_jobs.start = {
-  params = indexing_jobs.create.body, required = indexing_jobs.create.required,
-  run = function(operations, _, _, params, options)
+  body = indexing_jobs.create.body, required = indexing_jobs.create.required,
+  run = function(operations, client, _, params, options)
+    local deadline = resource.deadline(client, options)
     local answer, response = operations.create(params, options)
     if answer then
       response.attached = false
@@ -110,7 +111,8 @@ indexing_jobs.start = {
     local err = response
     if not may_be_busy[err.status] then return nil, err end
     local page
-    page, response = operations.list_by_knowledge_base(params.knowledge_base_uuid, options)
+    page, response = operations.list_by_knowledge_base(params.knowledge_base_uuid,
+      resource.options_until(client, options, deadline))
     for _, job in ipairs(page and page.jobs or {}) do
       if type(job) == "table" and not jobs.is_finished(job) then
         response.attached = true

@@ -163,7 +163,10 @@ local function literally(text)
   return (text:gsub("%W", "%%%0"))
 end
 
-local function in_any_case(text)
+--- A pattern of this text in any case.
+---@param text string
+---@return string
+function options.in_any_case(text)
   return (text:gsub("%W", "%%%0"):gsub("%a", function(letter)
     return ("[%s%s]"):format(letter:lower(), letter:upper())
   end))
@@ -174,7 +177,9 @@ local function percent_encoded(text, class)
   return (text:gsub(class, function(c) return ("%%%02X"):format(c:byte()) end))
 end
 
-local function percent_decoded(text)
+---@param text string
+---@return string
+function options.percent_decoded(text)
   return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
 end
 
@@ -195,10 +200,10 @@ local function forms_of_token(token)
     if not seen[form] then forms[#forms + 1] = form_of_token(form, pattern) end
     seen[form] = true
   end
-  add(token, in_any_case)
-  add(percent_encoded(token, "[^%w%-._~]"), in_any_case)
-  add(percent_encoded(token, "%W"), in_any_case)
-  add((token:gsub('["\\/]', "\\%0")), in_any_case)
+  add(token, options.in_any_case)
+  add(percent_encoded(token, "[^%w%-._~]"), options.in_any_case)
+  add(percent_encoded(token, "%W"), options.in_any_case)
+  add((token:gsub('["\\/]', "\\%0")), options.in_any_case)
   for before = 0, 2 do
     local encoded = base64(token, before)
     if #encoded >= 8 then add(encoded, literally) end
@@ -210,7 +215,7 @@ end
 local function forms_of_credentials(proxy)
   local text = proxy and (proxy:match("^%a[%w+.-]*://(.+)@") or proxy:match("^(.+)@"))
   if not text then return {} end
-  local forms, decoded = {}, percent_decoded(text)
+  local forms, decoded = {}, options.percent_decoded(text)
   for _, form in ipairs{ text, decoded, base64(decoded, 0) } do
     if #form >= 3 then forms[#forms + 1] = form end -- shorter ones are in every other word
   end

@@ -3,6 +3,7 @@
 local check = require "gradient.check"
 local core = require "gradient.core"
 local errors = require "gradient.errors"
+local resource = require "gradient.resource"
 
 local default_poll_interval = 5
 
@@ -17,17 +18,6 @@ local setting_kinds = {
   poll_interval = check.seconds, timeout = check.seconds, on_progress = check.callable,
 }
 
--- The options of one request, which must not last longer than the time that is left.
-local function look_options(options, deadline)
-  local copy = {}
-  for name, value in pairs(options) do copy[name] = value end
-  if deadline then
-    local left = math.max(0.001, deadline - core.now())
-    copy.total_timeout = math.min(left, options.total_timeout or left)
-  end
-  return copy
-end
-
 -- An error, with what was seen last.
 local function failure(plan, answer, fields)
   for name, value in pairs(answer and plan.seen(answer) or {}) do fields[name] = value end
@@ -35,11 +25,12 @@ local function failure(plan, answer, fields)
 end
 
 local function wait(plan, operations, client, uuid, settings, options)
-  local deadline = settings.timeout and core.now() + settings.timeout
+  local deadline = core.now() + (settings.timeout or math.huge)
   local subject, latest = plan.subject:format(uuid), nil
   while true do
-    local answer, response = operations.retrieve(uuid, look_options(options, deadline))
-    local is_late = deadline and core.now() >= deadline
+    local answer, response = operations.retrieve(uuid,
+      resource.options_until(client, options, deadline))
+    local is_late = core.now() >= deadline
     if not answer and not is_late then return failure(plan, latest, response) end
     if answer then
       latest = answer
@@ -54,8 +45,8 @@ local function wait(plan, operations, client, uuid, settings, options)
     end
     if not is_late then
       local interval = settings.poll_interval or default_poll_interval
-      client:sleep(math.min(interval, deadline and deadline - core.now() or math.huge))
-      is_late = deadline and core.now() >= deadline
+      client:sleep(math.min(interval, deadline - core.now()))
+      is_late = core.now() >= deadline
     end
     if is_late then
       return failure(plan, latest, {

@@ -1,7 +1,7 @@
 --- The report of an indexing job. Another host serves it, and its URL is a secret: whoever has the
 --- URL can read the report.
 
-local core = require "gradient.core"
+local options = require "gradient.options"
 local resource = require "gradient.resource"
 
 local report = {}
@@ -15,16 +15,12 @@ local function mask_urls(text)
   return (text:gsub("%?[^%s\"'<>]+", "?***"):gsub("//[^/%s@]+@", "//***@"))
 end
 
-local function percent_decoded(text)
-  return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
-end
-
 -- Patterns of the values of a URL's query, as they are there and as the other host may repeat them.
 local function secrets_of(url)
   local secrets = {}
   for value in (url:match("%?(.*)") or ""):gmatch("=([^&#]+)") do
-    for _, form in ipairs{ value, percent_decoded(value) } do
-      if #form >= shortest_secret then secrets[#secrets + 1] = form:gsub("%W", "%%%0") end
+    for _, form in ipairs{ value, options.percent_decoded(value) } do
+      if #form >= shortest_secret then secrets[#secrets + 1] = options.in_any_case(form) end
     end
   end
   return secrets
@@ -35,7 +31,7 @@ local function redactor(secrets)
   local function redact(value)
     if type(value) == "table" then
       local safe = {}
-      for name, member in pairs(value) do safe[name] = redact(member) end
+      for name, member in pairs(value) do safe[redact(name)] = redact(member) end
       return safe
     elseif value == nil then
       return nil
@@ -51,15 +47,15 @@ end
 report.redact = redactor{}
 
 --- `run` of an operation (see resource.lua): the signed URL, then what is there.
-function report.fetch(operations, client, ids, _, options)
-  local deadline = options.total_timeout and core.now() + options.total_timeout
-  local answer, response = operations.retrieve_signed_url(ids.uuid, options)
+function report.fetch(operations, client, ids, _, call_options)
+  local deadline = resource.deadline(client, call_options)
+  local answer, response = operations.retrieve_signed_url(ids.uuid, call_options)
   if not answer then return nil, response end
   local url = answer.signed_url
-  options.deadline = deadline
   return resource.fetch(client, {
-    url = url, shown_url = mask_urls(url), redact = redactor(secrets_of(url)),
-  }, options)
+    url = url, shown_url = mask_urls((url:gsub("[?#].*", "?***"))),
+    redact = redactor(secrets_of(url)),
+  }, resource.options_until(client, call_options, deadline))
 end
 
 return report

@@ -19,10 +19,11 @@
 --- options. An operation named `list` that has pages also becomes `each` and `pages`.
 ---
 --- What takes several requests declares `run` (see resource.new) instead of `method` and `path`;
---- `ids`, the names of its ids (`id_kind`: what each must be), and `params` or `settings`. A table
+--- `ids`, the names of its ids (`id_kind`: what each must be), and `body` or `settings`. A table
 --- without `run` and `path` is a resource inside of this one.
 
 local check = require "gradient.check"
+local core = require "gradient.core"
 local paginator = require "gradient.paginator"
 
 -- Only those who send bodies need it. It is looked for when the module is loaded, because a host
@@ -106,8 +107,7 @@ local function signature_of(operation, more_kinds)
   for name in (operation.path or ""):gmatch("{(.-)}") do ids[#ids + 1] = name end
   for _, name in ipairs(ids) do is_id[name] = true end
   for _, group in ipairs{
-    operation.query or {}, operation.body or {}, operation.params or {}, operation.settings or {},
-    more_kinds or {},
+    operation.query or {}, operation.body or {}, operation.settings or {}, more_kinds or {},
   } do
     for name, kind in pairs(group) do
       if not is_id[name] then kinds[name] = kind end
@@ -243,6 +243,27 @@ function resource.new(operations, get_client)
     bound.pages = bind_iterator(list, get_client, "pages")
   end
   return bound
+end
+
+--- When (core.now) the time of an operation that takes several requests is over.
+---@param client gradient.client
+---@param options gradient.call_options  checked
+---@return number deadline
+function resource.deadline(client, options)
+  return core.now() + (options.total_timeout or client.total_timeout)
+end
+
+--- The options of one request, which must not last longer than that.
+---@param client gradient.client
+---@param options gradient.call_options  checked
+---@param deadline number
+---@return gradient.call_options
+function resource.options_until(client, options, deadline)
+  local copy = {}
+  for name, value in pairs(options) do copy[name] = value end
+  local left = math.max(0.001, deadline - core.now())
+  copy.total_timeout = math.min(left, options.total_timeout or client.total_timeout)
+  return copy
 end
 
 --- Fetches a text from another place, see client:call_elsewhere.
