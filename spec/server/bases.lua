@@ -86,7 +86,7 @@ local function source_json(base, created, i, last_job)
   local is_old = place == "spaces_data_source" and hash & 1024 ~= 0 -- has the deprecated fields
   return object(
     "uuid", plain(source_uuid(base, i)),
-    "created_at", time(created + i), "updated_at", time(created + i),
+    "created_at", time(created), "updated_at", time(created),
     "chunking_algorithm", '"CHUNKING_ALGORITHM_SECTION_BASED"',
     "chunking_options", hash & 2048 ~= 0 and '{"max_chunk_size":750}' or nil,
     place, where,
@@ -103,7 +103,7 @@ local function base_json(base, created, last_job, updated)
   return object(
     "uuid", plain(base.uuid), "name", encode(name_of(base)),
     "created_at", time(created), "updated_at", time(updated or created),
-    "added_to_agent_at", seed & 16 ~= 0 and time(created + DAY) or nil,
+    "added_to_agent_at", seed & 16 ~= 0 and not base.created and time(created + DAY) or nil,
     "region", plain(REGIONS[1 + (seed >> 20) % #REGIONS]),
     "embedding_model_uuid", plain(other_uuid(1)), "project_id", plain(other_uuid(2)),
     "database_id", plain(other_uuid(seed >> 3)), "user_id", '"18446744"',
