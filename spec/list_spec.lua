@@ -421,9 +421,9 @@ describe("list", function()
   it("does not take a wait that comes back too late for a server that is too slow", function()
     server:set{ latency = 0.02 }
     local waits = 0
-    local late = new_client{ timeout = 0.1, max_retries = 0, wait = function(fds, seconds)
+    local late = new_client{ timeout = 0.5, max_retries = 0, wait = function(fds, seconds)
       waits = waits + 1
-      waiting.poll(waits == 1 and {} or fds, waits == 1 and 0.2 or seconds)
+      waiting.poll(waits == 1 and {} or fds, waits == 1 and 0.8 or seconds)
     end }
     local page, response = late.indexing_jobs.list()
     assert.is_table(page, tostring(response))
