@@ -1,5 +1,4 @@
---- A client: its settings, its core, and its end. What it can be asked for is bound to it by the
---- API (init.lua).
+--- A client: its settings, its core, and its end. init.lua adds the operations of the API.
 
 local call = require "gradient.call"
 local core = require "gradient.core"
@@ -7,7 +6,7 @@ local driver = require "gradient.driver"
 local errors = require "gradient.errors"
 local options = require "gradient.options"
 
---- A client: a token, an address, and connections that are kept.
+--- A client: a token, an address, and the connections to it.
 ---@class gradient.client
 ---@field indexing_jobs gradient.indexing_jobs
 ---@field knowledge_bases gradient.knowledge_bases
@@ -52,8 +51,8 @@ function client.new(given, level)
   return setmetatable(self, client_metatable)
 end
 
---- Ends what is under way (with an error of kind "closed" there) and all connections. Optional: a
---- client that nobody holds is collected. Any number of times.
+--- Ends the client's calls, which return an error of kind "closed", and its connections. This is
+--- optional: a client that is no longer used is garbage, and collected. It may be called again.
 function client_methods:close()
   if getmetatable(self) ~= client_metatable then
     error("close is called with a colon: client:close()", 2)
@@ -82,7 +81,7 @@ local function url_with(base, segments, query)
   return table.concat(parts)
 end
 
--- A request that is not made at all.
+-- The outcome of a request that must not be made.
 local function refuse(self, method, url, kind, message)
   local err = errors.new{ kind = kind, message = message, attempts = 0 }
   if self.on_event then
@@ -91,7 +90,7 @@ local function refuse(self, method, url, kind, message)
   return nil, err
 end
 
--- What a request has of the client's settings where the call's options do not say otherwise.
+-- A request with the call's options, and the client's settings for the rest.
 local function new_request(self, method, url, call_options)
   return {
     method = method, url = url, max_body = self.max_body,

@@ -1,6 +1,6 @@
---- The API's enumerations. The server may send others, and these arrive as they are.
+--- The API's enumerations. The server may send other values; they are passed on as they are.
 
---- How far a job is, by its field `phase`.
+--- How far a job has got: its field `phase`.
 ---@alias gradient.job_phase
 ---| "BATCH_JOB_PHASE_UNKNOWN"
 ---| "BATCH_JOB_PHASE_PENDING"
@@ -10,7 +10,7 @@
 ---| "BATCH_JOB_PHASE_ERROR"
 ---| "BATCH_JOB_PHASE_CANCELLED"
 
---- The outcome of a job, by its field `status`.
+--- What a job has done: its field `status`.
 ---@alias gradient.job_status
 ---| "INDEX_JOB_STATUS_UNKNOWN"
 ---| "INDEX_JOB_STATUS_PARTIAL"
@@ -65,7 +65,7 @@ end
 -- Written out, so that an editor finds the names and reports all others.
 
 --- The phases of a job, by short names: `job.phase == gradient.phase.FAILED`. Any other name
---- raises. The server may send other phases; they arrive as they are.
+--- raises. The server may send other phases; they are passed on as they are.
 ---@class gradient.phase_names
 enums.phase = {
   UNKNOWN = "BATCH_JOB_PHASE_UNKNOWN",

@@ -13,7 +13,7 @@
 ---| "status"                # any other status outside 2xx
 ---| "timeout"               # no complete answer in time
 ---| "connection"            # DNS, refused, reset, TLS, cut short, over max_body
----| "decode"                # 2xx, but not the JSON that was promised
+---| "decode"                # 2xx, but not the JSON that the API documents
 ---| "closed"                # the client was closed
 ---| "job_failed"            # wait_for_completion: the job did not succeed
 ---| "database_failed"       # wait_for_database: it will not come online
@@ -28,11 +28,11 @@
 ---@field request_id? string
 ---@field headers? table<string, string>  of the answer, names in lower case
 ---@field body? string  at most 4 KiB of it
----@field retry_after? number  seconds for which the server asked to be left alone
----@field job? gradient.job  wait_for_completion: as it was last seen
----@field database_status? gradient.database_status|string  wait_for_database: as it was last seen
----@field names? string[]  find, not_found: names that come near
----@field uuids? string[]  find, conflict: all that have the name
+---@field retry_after? number  seconds that the server asked to wait
+---@field job? gradient.job  of wait_for_completion: as last seen
+---@field database_status? gradient.database_status|string  of wait_for_database: as last seen
+---@field names? string[]  of find, not_found: similar names
+---@field uuids? string[]  of find, conflict: of all that bear the name
 
 local errors = {}
 
@@ -72,7 +72,7 @@ function errors.new(fields)
   return setmetatable(fields, error_metatable)
 end
 
---- Is this one of these errors, rather than something that a program has raised?
+--- Is this one of these errors, and not something that the program raised?
 ---@param value any
 ---@return boolean
 function errors.is_error(value)

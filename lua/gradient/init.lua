@@ -45,7 +45,7 @@ local function add_resources(owner, get_client)
   owner.scheduled_indexing = resource.new(scheduled_indexing, get_client)
 end
 
---- A client of its own, with options of its own.
+--- Makes a client with options of its own.
 ---@param options? gradient.options
 ---@return gradient.client
 function gradient.client(options)

@@ -1,5 +1,5 @@
---- The options of a client: what they may be, where they come from without a word from the program,
---- and what must not be sent where.
+--- The options of a client: what they may be, their defaults and the environment, and what must not
+--- be sent where.
 
 local check = require "gradient.check"
 local core = require "gradient.core"
@@ -12,25 +12,27 @@ local options = {}
 ---@field base_url? string  default: GRADIENT_BASE_URL, then https://api.digitalocean.com
 ---@field timeout? number  seconds for one attempt, default 60
 ---@field connect_timeout? number  seconds, default 5
----@field total_timeout? number  seconds for all attempts and pauses of a call; default: none
+---@field total_timeout? number  seconds for all attempts and pauses of a call together; default:
+---none
 ---@field max_retries? integer  further attempts after the first, default 2
 ---@field headers? table<string, string>  added to every request
----@field user_agent? string
+---@field user_agent? string  default: gradient-lua, with the versions of what it consists of
 ---@field proxy? string  URL of a proxy; "" for none; default: libcurl's (environment)
 ---@field ca_file? string  PEM file of the authorities to trust; default: libcurl's
 ---@field allow_http? boolean  send the token over plain http to a host that is not loopback
 ---@field max_body? integer  bytes of one answer, decompressed; default 64 MiB
 ---@field keep_nulls? boolean  keep null members as gradient.null
----@field on_event? fun(event: gradient.event)
----@field wait? fun(fds: { fd: integer, events: "r"|"w"|"rw" }[], seconds: number)
+---@field on_event? fun(event: gradient.event)  called for requests, responses, retries and errors
+---@field wait? fun(fds: { fd: integer, events: "r"|"w"|"rw" }[], seconds: number)  waits for the
+---network; default: blocks
 
---- Options of one call.
+--- Options of one call; default: the client's.
 ---@class gradient.call_options
----@field timeout? number
----@field connect_timeout? number
----@field total_timeout? number
----@field max_retries? integer
----@field headers? table<string, string>
+---@field timeout? number  seconds for one attempt
+---@field connect_timeout? number  seconds
+---@field total_timeout? number  seconds for all attempts and pauses together
+---@field max_retries? integer  further attempts after the first
+---@field headers? table<string, string>  added to the client's
 ---@field query? table<string, string|number|boolean>  further query parameters
 
 -- A sandbox may have taken these away: then the environment is empty, and there is no log.
@@ -43,7 +45,7 @@ local proxy_schemes = {
   http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true,
 }
 
--- The host of a proxy's URL; nil when libcurl could not use it.
+-- The host of a proxy's URL; nil when libcurl cannot use it.
 local function proxy_host(text)
   local _, scheme, host, path, query, fragment = core.url(text, true)
   if proxy_schemes[scheme] and path == "/" and not query and not fragment then return host end
@@ -268,12 +270,12 @@ end
 ---@field method string
 ---@field url string
 ---@field attempt integer
----@field status? integer  response, retry
----@field request_id? string  response
----@field elapsed? number  seconds, response
----@field delay? number  seconds, retry
----@field reason? string  retry
----@field error? gradient.error  error
+---@field status? integer  of a response or retry
+---@field request_id? string  of a response
+---@field elapsed? number  of a response: seconds
+---@field delay? number  of a retry: seconds until then
+---@field reason? string  of a retry
+---@field error? gradient.error  of an error
 
 local log_line = {
   request = "%s %s (attempt %d)", response = "%s %s: HTTP %d in %.3f s (attempt %d)",

@@ -19,8 +19,8 @@ local gradient = {}
 ---@return string? message  when it is none
 function gradient.timestamp(text) end
 
---- Is this job over, one way or another? A job in a phase that is not known is over when it has a
---- final status, or a time at which it finished.
+--- Is this job over, one way or another? A job in a phase that this module does not know is over
+--- when it has a final status, or a time in `finished_at`.
 ---@param job gradient.job
 ---@return boolean
 function gradient.is_finished(job) end
@@ -39,7 +39,7 @@ function gradient.outcome(job) end
 ---| "failed"
 ---| "cancelled"
 
---- How far a job is.
+--- How far a job has got.
 ---
 --- ```lua
 --- local progress = gradient.progress(job)
@@ -49,7 +49,7 @@ function gradient.outcome(job) end
 ---@return gradient.progress
 function gradient.progress(job) end
 
---- How far a job is.
+--- How far a job has got.
 ---@class gradient.progress
 ---@field done number  an integer, unless it is too large for one
 ---@field total? number  nil as long as it is not known
@@ -75,7 +75,7 @@ function gradient.progress(job) end
 ---@field total_items_indexed? string
 ---@field total_items_skipped? string
 ---@field total_tokens? string  uint64 in decimal
----@field is_report_available? boolean  has retrieve_signed_url a report?
+---@field is_report_available? boolean  whether there is a report to retrieve
 ---@field data_source_jobs? gradient.data_source[]
 
 --- A data source within a job, and what became of it.
@@ -200,13 +200,13 @@ function gradient.progress(job) end
 ---@field request_id? string
 ---@field ratelimit { limit: integer?, remaining: integer?, reset: integer? }
 ---@field attempts integer  requests that were made, this answer's included
----@field elapsed number  seconds from the first request to the whole answer
----@field attached? boolean  start: was there a job under way already?
+---@field elapsed number  seconds from the first request to the end of the answer
+---@field attached? boolean  of start: whether the job was under way already
 
 --- Which page to ask for.
 ---@class gradient.list_params
 ---@field page? integer  from 1
----@field per_page? integer  200 at the most; left out: 20 for `list`, 200 for `each` and `pages`
+---@field per_page? integer  at most 200; default: 20 for `list`, 200 for `each` and `pages`
 
 --- Where to begin, and which jobs to yield.
 ---@class gradient.each_params: gradient.list_params
@@ -218,11 +218,11 @@ function gradient.progress(job) end
 --- What to index.
 ---@class gradient.create_params
 ---@field knowledge_base_uuid string
----@field data_source_uuids? string[]  left out: all data sources are indexed
+---@field data_source_uuids? string[]  default: all data sources
 
 --- Options of an iteration.
 ---@class gradient.iteration_options: gradient.call_options
----@field prefetch? integer  pages on the way while the program works on one; default 1
+---@field prefetch? integer  pages that are requested ahead; default 1
 
 --- When to index.
 ---@class gradient.schedule_params
@@ -248,7 +248,8 @@ local indexing_jobs = {}
 ---@return gradient.response|gradient.error response
 function indexing_jobs.list(params, options) end
 
---- Every job of every page that is there all the time, once, also while the list changes.
+--- Every job of every page, each once, even while the list changes. The loop raises the error that
+--- `list` would have returned.
 ---
 --- ```lua
 --- for job in gradient.indexing_jobs.each() do print(job.uuid, gradient.outcome(job)) end
@@ -258,7 +259,7 @@ function indexing_jobs.list(params, options) end
 ---@return fun(): gradient.job
 function indexing_jobs.each(params, options) end
 
---- Every page of jobs.
+--- Every page of jobs. The loop raises the error that `list` would have returned.
 ---
 --- ```lua
 --- for page, response in gradient.indexing_jobs.pages() do
@@ -290,8 +291,8 @@ function indexing_jobs.retrieve(uuid, options) end
 ---@return gradient.response|gradient.error response
 function indexing_jobs.create(params, options) end
 
---- Starts a job, or joins the one that the knowledge base has under way: when the server refuses
---- another one, and one of the latest jobs is not over, that is the answer.
+--- Starts a job, or joins the one that the knowledge base has under way. If the server refuses to
+--- start another one, the answer is the job that is not over.
 ---@param params gradient.create_params
 ---@param options? gradient.call_options
 ---@return { job: gradient.job }? answer
@@ -312,16 +313,17 @@ function indexing_jobs.update_cancel(uuid, options) end
 ---@return gradient.response|gradient.error response
 function indexing_jobs.retrieve_data_sources(uuid, options) end
 
---- Where the report of a job can be had for some minutes. Whoever knows this URL may read it.
+--- The URL of a job's report, valid for some minutes. Everybody who knows it can read the report.
+--- An error of kind not_found when there is none.
 ---@param uuid string
 ---@param options? gradient.call_options
 ---@return { signed_url: string }? answer
 ---@return gradient.response|gradient.error response
 function indexing_jobs.retrieve_signed_url(uuid, options) end
 
---- The report of a job: what was indexed, skipped, failed, a line a file (CSV). It is fetched from
---- its signed URL over https, without the token and without your headers. An error of kind
---- not_found when there is none.
+--- The report of a job as CSV, with a line for each file: what was indexed, skipped, or failed. It
+--- is fetched from its signed URL over https, without the token and without your headers. An error
+--- of kind not_found when there is none.
 ---@param uuid string
 ---@param options? gradient.call_options  `headers` and `query` are for the API only
 ---@return string? text
@@ -364,7 +366,7 @@ local knowledge_bases = {}
 ---@return gradient.response|gradient.error response
 function knowledge_bases.list(params, options) end
 
---- Every knowledge base of every page, once.
+--- Every knowledge base of every page, each once.
 ---@param params? gradient.list_params
 ---@param options? gradient.iteration_options
 ---@return fun(): gradient.knowledge_base
@@ -376,7 +378,7 @@ function knowledge_bases.each(params, options) end
 ---@return fun(): gradient.knowledge_base_page, gradient.response
 function knowledge_bases.pages(params, options) end
 
---- One knowledge base, and how its database is.
+--- One knowledge base, and the state of its database.
 ---@param uuid string
 ---@param options? gradient.call_options
 ---@return gradient.knowledge_base_answer? answer
@@ -384,7 +386,8 @@ function knowledge_bases.pages(params, options) end
 function knowledge_bases.retrieve(uuid, options) end
 
 --- The knowledge base with this uuid, else the one with exactly this name. An error of kind
---- not_found says which names come near, one of kind conflict which uuids have the name.
+--- not_found has similar names in `names`; one of kind conflict has the uuids of all that bear the
+--- name in `uuids`.
 ---
 --- ```lua
 --- local answer, err = gradient.knowledge_bases.find "handbook"
@@ -396,8 +399,8 @@ function knowledge_bases.retrieve(uuid, options) end
 ---@return gradient.response|gradient.error response
 function knowledge_bases.find(name, options) end
 
---- Waits until the database of a knowledge base is online. One that was just created refuses jobs
---- for minutes.
+--- Waits until the database of a knowledge base is online. A knowledge base that was just created
+--- refuses jobs for minutes.
 ---@param uuid string
 ---@param settings? gradient.poll_settings
 ---@param options? gradient.call_options
@@ -417,7 +420,7 @@ local data_sources = {}
 ---@return gradient.response|gradient.error response
 function data_sources.list(knowledge_base_uuid, params, options) end
 
---- Every data source of a knowledge base, once.
+--- Every data source of a knowledge base, each once.
 ---@param knowledge_base_uuid string
 ---@param params? gradient.list_params
 ---@param options? gradient.iteration_options
@@ -431,11 +434,11 @@ function data_sources.each(knowledge_base_uuid, params, options) end
 ---@return fun(): gradient.knowledge_base_data_source_page, gradient.response
 function data_sources.pages(knowledge_base_uuid, params, options) end
 
---- Schedules by which the platform starts jobs itself.
+--- Schedules by which the platform starts jobs by itself.
 ---@class gradient.scheduled_indexing
 local scheduled_indexing = {}
 
---- Has the platform index a knowledge base on these days at this time.
+--- Makes the platform index a knowledge base on these days, at this time.
 ---@param params gradient.schedule_params
 ---@param options? gradient.call_options
 ---@return { indexing_info: gradient.indexing_info }? answer

@@ -223,7 +223,7 @@ end
 
 -- The types that were used so far, and those that these use.
 local function add_types()
-  local tables, words = add_part("Tables"), add_part("Words")
+  local tables, strings = add_part("Tables"), add_part("Strings")
   local position = 1
   while used_in_order[position] do
     local name = used_in_order[position]
@@ -238,7 +238,7 @@ local function add_types()
       end
       add_entry(tables, name, short, class.text, function() return body end)
     else
-      add_entry(words, name, short, alias.text, function()
+      add_entry(strings, name, short, alias.text, function()
         local list = {}
         for _, value in ipairs(alias) do
           list[#list + 1] = ("<tr><td><code>%s</code><td>%s"):format(escape(value),
@@ -278,11 +278,12 @@ dd { margin: 0 0 0.4rem 1.5rem; }
 td { padding: 0 1.5rem 0 0; vertical-align: top; }
 ol { margin: 0; }
 .optional { color: var(--dim); font-size: 0.85em; }
-@media (max-width: 42rem) { nav li { grid-template-columns: 1fr; } dd { margin-left: 0.7rem; } }
+@media (max-width: 42rem) { nav li { grid-template-columns: 1fr; } dd { margin-left: 0.7rem; }
+  h2 { font-size: 1.15rem; } }
 </style>
 <h1>gradient %s</h1>
-<p>DigitalOcean's Gradient AI indexing jobs, from Lua: everything that
-<code>require "gradient"</code> gives, one line each; each line leads to the details below.
+<p>DigitalOcean's Gradient AI indexing jobs, from Lua: a line for everything that
+<code>require "gradient"</code> returns, and the details below.
 README.md has the introduction and the recipes. Arguments in [brackets] may be left out.
 ]]
 
