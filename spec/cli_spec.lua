@@ -300,7 +300,7 @@ describe("gradient-jobs", function()
   it("get is a page for a person", function()
     answer_with('{"job":{"zebra":1.5,"tokens":1234567,"uuid":"one","knowledge_base_uuid":"kb",'
       .. '"phase":"BATCH_JOB_PHASE_FAILED","created_at":"2024-03-01T10:00:00Z",'
-      .. '"started_at":"2024-03-01T10:00:05Z","finished_at":"2024-03-01T10:01:10Z",'
+      .. '"started_at":"2024-03-01T10:00:05Z","finished_at":"2024-03-01T12:01:10Z",'
       .. '"updated_at":"0001-01-01T00:00:00Z","list":[1,null],"data_source_jobs":['
       .. '{"data_source_uuid":"s1","status":"DATA_SOURCE_STATUS_FAILED","total_file_count":"4",'
       .. '"indexed_file_count":"2","total_bytes":"12345678","error_msg":"crawl failed",'

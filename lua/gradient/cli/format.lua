@@ -74,11 +74,13 @@ function format.age(seconds)
   return "now"
 end
 
---- Seconds → "12:34", from 100 minutes on as an age.
+--- Seconds → "12:34" or "1:23:45", from 100 hours on as an age.
 function format.clock(seconds)
   if not seconds then return "-" end
-  if seconds >= 6000 then return format.age(seconds) end
-  return ("%d:%02d"):format(seconds // 60, seconds // 1 % 60)
+  if seconds >= 360000 then return format.age(seconds) end
+  local minutes, rest = seconds // 60, seconds // 1 % 60
+  if minutes < 60 then return ("%d:%02d"):format(minutes, rest) end
+  return ("%d:%02d:%02d"):format(minutes // 60, minutes % 60, rest)
 end
 
 --- A date-time of the API's → "2026-08-01 14:00:03 +0200 (3 h ago)", in the zone of this machine.
