@@ -73,6 +73,13 @@ describe("the process of gradient-jobs", function()
       end
     end)
 
+    it("says so after it has said that it started a job", function()
+      local result = run({ "start", server:knowledge_bases()[1] }, { redirection = ">&-" })
+      assert.matches("^gradient%-jobs: started a job for [^\n]+\n" .. cannot_write:gsub("%-", "%%-") .. "$",
+        result.errors)
+      assert.equal(1, result.status)
+    end)
+
     it("never writes its log into a connection", function()
       local expected = print_of{ "list", "--limit", "9", "--columns", "job" }
       for _, closed in ipairs{ "2>&-", "2>&- <&-" } do

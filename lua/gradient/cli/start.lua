@@ -44,12 +44,13 @@ function start.run(session)
     if not answer then return nil, response end
     local job = answer.job
     started[#started + 1] = names.is_id(job.uuid) and job.uuid or nil
-    if not parsed.wait then
-      output:line(parsed.json and json.encode(job) or format.text(job.uuid))
-    end
-    output:note(("%s for %s"):format(
+    output:complain(("%s for %s"):format(
       response.attached and "joined the job that is under way" or "started a job",
       format.text(base.name or base.uuid)))
+    if not parsed.wait then
+      output:line(parsed.json and json.encode(job) or format.text(job.uuid))
+      output:flush()
+    end
     return true
   end)
   if not parsed.wait or #started == 0 then return status end
