@@ -313,8 +313,8 @@ State           failed, 2 of 4 files (50 %)
 Phase           BATCH_JOB_PHASE_FAILED
 Created         2024-03-01 10:00:00 +0000 (AGO)
 Started         2024-03-01 10:00:05 +0000 (AGO)
-Finished        2024-03-01 10:01:10 +0000 (AGO)
-Took            1:05
+Finished        2024-03-01 12:01:10 +0000 (AGO)
+Took            2:01:05
 Tokens          1,234,567
 list            [1,null]
 zebra           1.5
@@ -609,9 +609,12 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
       assert.matches("^gradient%-jobs: timeout: ", result.errors)
     end)
 
-    it("says that argparse is missing; the module does without", function()
-      fails(1, "the Lua module argparse is missing (Debian: lua-argparse, LuaRocks: argparse)",
-        { "list" }, { prelude = "package.preload.argparse = function() error 'none' end" })
+    it("says which module is missing; ours does without", function()
+      for name, rock in pairs{ argparse = "argparse", cjson = "lua-cjson" } do
+        fails(1, ("the Lua module %s is missing (Debian: lua-%s, LuaRocks: %s)"):format(name, name,
+          rock), { "list" },
+          { prelude = ("package.preload.%s = function() error 'none' end"):format(name) })
+      end
       assert.equal("nil\n", command.run({}, { prelude = [[
         require "gradient"
         require "gradient.cli"

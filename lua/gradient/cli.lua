@@ -2,7 +2,6 @@
 
 local arguments = require "gradient.cli.arguments"
 local complaint = require "gradient.cli.complaint"
-local core = require "gradient.core"
 local gradient = require "gradient"
 local help = require "gradient.cli.help"
 local outputs = require "gradient.cli.output"
@@ -12,8 +11,8 @@ local start = require "gradient.cli.start"
 
 local cli = {}
 
--- Exit statuses; the last two are those that a shell has for SIGINT and SIGPIPE.
-local done, failed, misused, interrupted, unread = 0, 1, 2, 130, 141
+-- Exit statuses; the last is the one that a shell has for SIGPIPE.
+local done, failed, misused, unread = 0, 1, 2, 141
 
 cli.commands = {
   require "gradient.cli.list", require "gradient.cli.bases", require "gradient.cli.get",
@@ -27,6 +26,15 @@ local needs_no_client = { [help.help] = true, [help.completion] = true }
 -- lua's own handler of SIGINT raises this.
 local function is_interruption(problem)
   return type(problem) == "string" and problem:find("interrupted!", 1, true) ~= nil
+end
+
+-- A module that is not ours.
+local function need(name, rock)
+  local found, module = pcall(require, name)
+  if found then return module end
+  if is_interruption(module) then error(module, 0) end
+  error({ about = ("the Lua module %s is missing (Debian: lua-%s, LuaRocks: %s)"):format(name, name,
+    rock) }, 0)
 end
 
 -- The authorities to trust, in the order in which curl looks for them.
@@ -68,12 +76,8 @@ local function find_command(name)
 end
 
 local function run(words, output)
-  local found, argparse = pcall(require, "argparse")
-  if not found then
-    output:complain "the Lua module argparse is missing (Debian: lua-argparse, LuaRocks: argparse)"
-    return failed
-  end
-  local parser = arguments.declare(argparse, cli.commands)
+  need("cjson", "lua-cjson") -- by what sends bodies
+  local parser = arguments.declare(need("argparse", "argparse"), cli.commands)
   local parsed, mistake = arguments.parse(parser, words)
   if not parsed then
     output:complain(mistake)
@@ -91,24 +95,18 @@ local function run(words, output)
   return status or done
 end
 
--- The exit status for an error that was raised. A mistake in the program is raised again.
+-- The exit status for an error that was raised. An interruption is raised again, as is a mistake in
+-- the program.
 local function status_of(problem, output)
-  if is_interruption(problem) then
-    output:restore(true)
-    core.interrupt()
-    return interrupted
-  elseif type(problem) ~= "table" then
-    error(problem, 0)
-  elseif problem.is_broken_pipe then
-    return unread
-  end
-  output:restore(false)
+  if type(problem) == "table" and problem.is_broken_pipe then return unread end
+  output:restore(is_interruption(problem))
+  if type(problem) ~= "table" then error(problem, 0) end
   output:complain(problem.misused or complaint.text(problem))
   return problem.misused and misused or failed
 end
 
 --- Runs the command. Whatever the network, the API or the user did wrong becomes a message and an
---- exit status.
+--- exit status. Raises "interrupted!" on Ctrl-C, as lua does.
 ---@param words string[]  its arguments
 ---@return integer status  for os.exit
 function cli.main(words)

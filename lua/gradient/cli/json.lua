@@ -1,17 +1,20 @@
---- Decoded values back to JSON. lua-cjson writes the strings that need escapes; its numbers have 14
---- digits at the most, and its empty arrays are objects.
+--- Decoded values back to JSON. lua-cjson would not do: its numbers have 14 digits at the most, its
+--- empty arrays are objects, and it leaves control characters that some terminals obey.
 
-local cjson = require "cjson"
 local core = require "gradient.core"
 
--- lua-cjson leaves the C1 controls as they are, and some terminals obey them.
-local function escape_control(character)
-  return ("\\u00%02x"):format(character:byte())
+local escapes = {
+  ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r",
+  ["\t"] = "\\t",
+}
+
+local function escape(character)
+  return escapes[character] or ("\\u%04x"):format(utf8.codepoint(character))
 end
 
+-- Also DEL and the C1 controls (in UTF-8), though JSON allows them as they are.
 local function string(value)
-  if not value:find('[%c"\\\127\xC2]') then return '"' .. value .. '"' end
-  return (cjson.encode(value):gsub("\\/", "/"):gsub("\xC2([\x80-\x9F])", escape_control))
+  return '"' .. value:gsub('[%c"\\\127]', escape):gsub("\xC2[\x80-\x9F]", escape) .. '"'
 end
 
 -- The shortest text that reads back as the same number. A number that was too large for a float has
