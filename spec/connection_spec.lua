@@ -220,6 +220,46 @@ describe("a connection", function()
     for page = 1, 3 do assert.equal(page, pages[page] and pages[page].meta.page) end
   end)
 
+  describe("over which calls go one after the other", function()
+    local path, client
+
+    before_each(function()
+      path = relay.start(server.port)
+      client = new_client{ base_url = path.url, max_retries = 0, wait = coroutine.yield }
+      server:script{ { match = { page = 2 }, delay = 0.5, forever = true } }
+    end)
+
+    after_each(function()
+      client:close()
+      path:stop()
+    end)
+
+    local function list(page) return assert(client.indexing_jobs.list{ page = page }) end
+
+    it("is kept while one is under way that is older than the last unsound one", function()
+      waiting.together{
+        function() list(2) end,
+        function()
+          list(1)
+          server:await{ requests = 2 }
+          path:say "HTTP/1.1 100 Continue\r\n\r\n" -- which one of the two may do
+          for _ = 1, 5 do list(1) end
+        end,
+      }
+      assert.equal(3, path:accepted())
+    end)
+
+    it("is kept while a hundred others are under way", function()
+      local calls = {}
+      for position = 1, 100 do calls[position] = function() list(2) end end
+      calls[101] = function()
+        for _ = 1, 5 do list(1) end
+      end
+      waiting.together(calls)
+      assert.equal(101, path:accepted())
+    end)
+  end)
+
   describe("through a proxy", function()
     local jobs
 

@@ -74,9 +74,10 @@ struct pool {
   CURLM *multi;
   struct client *client;
   struct pool *next;
+  struct transfer *transfers;  /* those that run */
+  int running;                 /* how many these are */
   struct watch *active, *idle; /* descriptors that libcurl waits for, or does not */
   int common;                  /* of the active ones, how many are `common` */
-  int running;                 /* transfers */
   unsigned long acts;          /* times that libcurl was let to work */
   int retired;
   int broken;   /* libcurl gave up on it (no memory for a callback) */
@@ -85,7 +86,6 @@ struct pool {
 
 struct client {
   struct pool *pools;
-  struct transfer *transfers; /* those that run */
   struct transfer_defaults defaults;
   struct {
     CURL *easy;
@@ -531,21 +531,28 @@ static void withdraw(struct client *c, struct transfer *t) {
 
 /* ---- the life of a transfer ---- */
 
-static void link_transfer(struct client *c, struct transfer *t) {
-  t->next = c->transfers;
-  if (c->transfers != NULL)
-    c->transfers->previous = t;
-  c->transfers = t;
+static void join_pool(struct pool *pool, struct transfer *t) {
+  t->pool = pool;
+  t->added = pool->acts;
+  t->next = pool->transfers;
+  if (t->next != NULL)
+    t->next->previous = t;
+  pool->transfers = t;
+  pool->running++;
+  pool->client->running++;
 }
 
-static void unlink_transfer(struct client *c, struct transfer *t) {
+static void leave_pool(struct transfer *t) {
   if (t->previous != NULL)
     t->previous->next = t->next;
-  else if (c->transfers == t)
-    c->transfers = t->next;
+  else
+    t->pool->transfers = t->next;
   if (t->next != NULL)
     t->next->previous = t->previous;
   t->previous = t->next = NULL;
+  t->pool->running--;
+  t->pool->client->running--;
+  t->pool = NULL;
 }
 
 /* Keeps the easy handle of a transfer for another request, or frees it. */
@@ -575,10 +582,7 @@ static void end_transfer(struct client *c, struct transfer *t, CURLcode code) {
   sigpipe_release(&guard);
   curl_slist_free_all(t->headers);
   t->headers = NULL;
-  t->pool->running--;
-  c->running--;
-  t->pool = NULL;
-  unlink_transfer(c, t);
+  leave_pool(t);
   announce(c, t);
 }
 
@@ -618,11 +622,8 @@ static void forget_watches(struct watch *w) {
 static void close_pool(struct client *c, struct pool **at, const char *failure) {
   struct pool *pool = *at;
   struct sigpipe guard;
-  struct transfer *t, *next;
-  for (t = c->transfers; t != NULL; t = next) {
-    next = t->next;
-    if (t->pool != pool)
-      continue;
+  while (pool->transfers != NULL) {
+    struct transfer *t = pool->transfers;
     t->closed = failure == NULL;
     end_transfer(c, t, CURLE_ABORTED_BY_CALLBACK);
     if (failure != NULL)
@@ -637,17 +638,27 @@ static void close_pool(struct client *c, struct pool **at, const char *failure) 
   free(pool);
 }
 
+/* May the next request join it? */
+static int has_room(const struct pool *pool) {
+  return !pool->retired && pool->running < POOL_SIZE;
+}
+
 /* Closes the pools that are over. One that is empty keeps its connections for the next request, unless
-** there is another. */
+** that would join an earlier one. */
 static void sweep(struct client *c) {
   struct pool **at = &c->pools;
-  while (*at != NULL)
-    if ((*at)->broken)
+  int others = 0; /* earlier ones that have room */
+  while (*at != NULL) {
+    const struct pool *pool = *at;
+    if (pool->broken)
       close_pool(c, at, "libcurl ran out of memory");
-    else if ((*at)->running == 0 && ((*at)->retired || at != &c->pools))
+    else if (pool->running == 0 && (pool->retired || others > 0))
       close_pool(c, at, NULL);
-    else
+    else {
+      others += has_room(pool);
       at = &(*at)->next;
+    }
+  }
 }
 
 /* Does one of the pool's idle connections have something to say that nobody asked for: a second
@@ -673,7 +684,7 @@ static struct pool *find_pool(struct client *c) {
   sweep(c);
   for (at = &c->pools; *at != NULL; at = &(*at)->next) {
     struct pool *pool = *at;
-    if (!pool->retired && pool->running < POOL_SIZE) {
+    if (has_room(pool)) {
       pool->retired = is_unsound(c, pool);
       if (!pool->retired)
         return pool;
@@ -990,11 +1001,7 @@ static int client_send(lua_State *L) {
   if (pool == NULL || curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, (void *)pool) != CURLE_OK ||
       curl_multi_add_handle(pool->multi, t->easy) != CURLM_OK)
     return out_of_memory(L);
-  t->added = pool->acts;
-  t->pool = pool;
-  pool->running++;
-  c->running++;
-  link_transfer(c, t);
+  join_pool(pool, t);
   return 1;
 }
 

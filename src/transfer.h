@@ -56,7 +56,7 @@ struct transfer {
 
   /* what its client keeps with it, from sending it to its end */
   struct pool *pool;
-  struct transfer *previous, *next; /* in the client's list */
+  struct transfer *previous, *next; /* in the pool's list */
   unsigned long added;              /* pool->acts when it was added */
   struct watch *watches;            /* the descriptors that libcurl watches for it */
   int waiters;                      /* loans that are about it */
