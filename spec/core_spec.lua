@@ -4,6 +4,7 @@ local api = require "spec.support.api"
 local core = require "gradient.core"
 local cqueues = require "cqueues"
 local fixture = require "spec.support.fixture"
+local shell = require "spec.support.shell"
 local waiting = require "spec.support.waiting"
 
 local path = "/v2/gen-ai/indexing_jobs"
@@ -367,6 +368,38 @@ describe("core", function()
       assert.equal(before, waiting.open_descriptors())
       loan:close()
       assert.equal(before - 1, waiting.open_descriptors())
+    end)
+
+    it("harms no other transfer when a look-up finds no descriptors left", function()
+      local function limit(soft)
+        assert(os.execute(("prlimit --pid $PPID --nofile=%s:"):format(soft)))
+      end
+      local former = shell.must("prlimit --pid $PPID --nofile --output SOFT --noheadings")
+      local held <close> = setmetatable({}, { __close = function(all)
+        for _, file in ipairs(all) do file:close() end
+        limit(tonumber(former) or "unlimited")
+      end })
+      for free = 1, 8 do
+        server:script{ { delay = 0.1 } }
+        local transfer = send{ fresh = true }
+        repeat
+          client:wait(0.01)
+          client:step()
+        until server:connections().requests == free
+        limit(waiting.open_descriptors() + 20)
+        local file
+        repeat
+          file = io.open "/dev/null"
+          held[#held + 1] = file
+        until not file
+        for _ = 1, free do table.remove(held):close() end
+        local other = client:send{ url = "http://name.invalid/" }
+        client:step()
+        client:lend{ other }:close()
+        assert.equal(200, (finish(transfer)))
+        assert.equal("connection", select(2, finish(other)))
+        while held[1] do table.remove(held):close() end
+      end
     end)
 
     it("takes back what was lent when the borrower is collected", function()

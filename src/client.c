@@ -61,7 +61,7 @@ struct watch {
   struct watch *next_owned;      /* the next one of that transfer */
   struct watch *previous, *next; /* in one of the pool's lists */
   int fd;                        /* as libcurl, or the client, knows it */
-  int out;                       /* the number that is lent: `fd`, or a duplicate of it */
+  int out;                       /* what is lent: `fd`, or a duplicate of it; -1: there is none */
   int loans;                     /* that have it out: an event loop watches it */
   short events;                  /* POLLIN | POLLOUT: what libcurl waits for; 0 while idle */
   int ours;                      /* opened by open_socket: it is closed by close_socket */
@@ -262,7 +262,7 @@ static void remove_watch(struct watch *w) {
     if (is_own)
       (void)shutdown(w->out, SHUT_RDWR);
   } else {
-    if (w->ours || w->out != w->fd)
+    if (w->out != -1 && (w->ours || w->out != w->fd))
       close(w->out);
     free(w);
   }
@@ -317,7 +317,8 @@ static struct transfer *transfer_of(CURL *easy) {
 }
 
 /* CURLMOPT_SOCKETFUNCTION: what libcurl wants to know of a descriptor from now on. One that it has
-** opened without us (for a name look-up) it also closes without us: a duplicate of it is lent. */
+** opened without us (for a name look-up) it also closes without us: a duplicate of it is lent, or
+** nothing when descriptors are short, so that a step finds out a little later. */
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *unused) {
   struct pool *pool = userdata;
   struct watch *w = find_watch(pool->client, fd);
@@ -335,11 +336,6 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, 
     if (w == NULL)
       return -1;
     w->out = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (w->out == -1) {
-      w->out = fd;
-      remove_watch(w);
-      return -1;
-    }
   }
   owner = transfer_of(easy);
   set_common(w, owner == NULL);
@@ -866,6 +862,13 @@ static struct transfer *lent_transfer(const struct loan *loan, size_t i) {
   return loan->items[loan->watches + i];
 }
 
+static void lend_watch(struct loan *loan, struct watch *w) {
+  if (w->out == -1)
+    return;
+  loan->items[loan->watches++] = w;
+  w->loans++;
+}
+
 /* loan:close(): returns the descriptors; also __gc and __close. Any number of times. */
 static int loan_close(lua_State *L) {
   struct loan *loan = type_check(L, 1, loan_type);
@@ -920,7 +923,7 @@ static int client_lend(lua_State *L) {
   struct client *c = check_client(L);
   struct selection s = select_transfers(L, c, 2);
   struct loan *loan;
-  size_t i, room, transfers = s.count > 0 ? (size_t)s.count : 0;
+  size_t i, n, room, transfers = s.count > 0 ? (size_t)s.count : 0;
   disown_sockets(c);
   if (!c->closed)
     open_wake(c);
@@ -941,16 +944,12 @@ static int client_lend(lua_State *L) {
     return 1;
   s = select_transfers(L, c, s.count == -1 ? 5 : 3); /* nothing raises from here on */
   loan->client = c;
-  loan->watches = collect(c, &s);
+  n = collect(c, &s);
   unselect(c, &s);
-  if (loan->watches > room)
-    loan->watches = room;
-  for (i = 0; i < loan->watches; i++)
-    loan->items[i] = find_watch(c, c->polled[i].fd);
+  for (i = 0; i < n && loan->watches < room; i++)
+    lend_watch(loan, find_watch(c, c->polled[i].fd));
   if (c->wake != NULL && loan->watches < room)
-    loan->items[loan->watches++] = c->wake;
-  for (i = 0; i < loan->watches; i++)
-    ((struct watch *)loan->items[i])->loans++;
+    lend_watch(loan, c->wake);
   for (; loan->transfers < transfers; loan->transfers++) {
     struct transfer *t = selected(&s, (lua_Integer)loan->transfers + 1);
     loan->items[loan->watches + loan->transfers] = t;
