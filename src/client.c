@@ -876,6 +876,7 @@ static int loan_close(lua_State *L) {
   size_t i;
   if (c == NULL)
     return 0;
+  disown_sockets(c); /* a forked child must not drain its parent's pipe */
   loan->client = NULL;
   for (i = 0; i < loan->transfers; i++) {
     struct transfer *t = lent_transfer(loan, i);
