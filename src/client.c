@@ -100,7 +100,7 @@ struct client {
   struct watch *wake; /* a pipe, readable while a transfer has ended that others wait for */
   int wake_writer;
   int announced;   /* such transfers */
-  size_t received; /* bytes of answers, in all */
+  size_t received; /* bytes of answers, since the latest step began */
   struct spare spare;
   char *authorities; /* PEM, as long as libcurl needs it */
   pid_t process;     /* whose connections these are */
@@ -713,13 +713,6 @@ static void disown_sockets(struct client *c) {
 
 /* ---- options ---- */
 
-static void set_string(lua_State *L, CURL *easy, CURLoption option, const char *name,
-                       CURLcode *code) {
-  if (lua_getfield(L, 1, name) != LUA_TNIL)
-    note(code, curl_easy_setopt(easy, option, luaL_checkstring(L, -1)));
-  lua_pop(L, 1);
-}
-
 #if LIBCURL_VERSION_NUM >= 0x074d00
 
 /* Reads a whole file into c->authorities; its length, or 0 when it cannot be read. */
@@ -807,7 +800,9 @@ static CURLcode set_defaults(lua_State *L, struct client *c) {
   note(&code, curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket));
   note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket));
   note(&code, curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, (void *)c));
-  set_string(L, easy, CURLOPT_USERAGENT, "user_agent", &code);
+  if (lua_getfield(L, 1, "user_agent") != LUA_TNIL)
+    note(&code, curl_easy_setopt(easy, CURLOPT_USERAGENT, luaL_checkstring(L, -1)));
+  lua_pop(L, 1);
   set_proxy(L, c);
   set_authorities(L, c, &code);
   return code;
@@ -1030,14 +1025,17 @@ static int act_on_sockets(struct client *c, const struct selection *s) {
   return 1;
 }
 
+static int may_go_on(const struct client *c) {
+  return c->received < MAX_EAGER_BYTES;
+}
+
 /* Lets libcurl act on its timers, and on what it has to do at once. */
-static void act_on_timers(const struct client *c, int all, size_t enough) {
+static void act_on_timers(const struct client *c, int all) {
   struct pool *pool;
   for (pool = c->pools; pool != NULL; pool = pool->next) {
     long ms = all || pool->selected ? 0 : -1;
     int steps;
-    for (steps = 0; steps < MAX_EAGER_STEPS && ms == 0 && !pool->broken && c->received < enough;
-         steps++) {
+    for (steps = 0; steps < MAX_EAGER_STEPS && ms == 0 && !pool->broken && may_go_on(c); steps++) {
       act(pool, CURL_SOCKET_TIMEOUT, 0);
       if (curl_multi_timeout(pool->multi, &ms) != CURLM_OK)
         ms = -1;
@@ -1062,16 +1060,16 @@ static void finish_transfers(struct client *c, int all) {
 static int client_step(lua_State *L) {
   struct client *c = check_client(L);
   struct selection s = select_transfers(L, c, 2);
-  size_t enough = c->received + MAX_EAGER_BYTES;
   struct sigpipe guard;
   int steps = 0, all = s.count == -1;
   disown_sockets(c);
+  c->received = 0;
   if (c->running > 0) {
     sigpipe_hold(&guard);
     (void)act_on_sockets(c, &s);
     do /* a connection may be there at once, so that the request can go */
-      act_on_timers(c, all, enough);
-    while (++steps < MAX_EAGER_STEPS && c->received < enough && act_on_sockets(c, &s));
+      act_on_timers(c, all);
+    while (++steps < MAX_EAGER_STEPS && may_go_on(c) && act_on_sockets(c, &s));
     sigpipe_release(&guard);
     finish_transfers(c, all);
   }
@@ -1152,9 +1150,9 @@ static int client_close(lua_State *L) {
 static int client_tostring(lua_State *L) {
   const struct client *c = check_client(L);
   if (c->closed)
-    lua_pushliteral(L, "gradient.core.client (closed)");
+    lua_pushliteral(L, "gradient.client (closed)");
   else
-    lua_pushfstring(L, "gradient.core.client (%d running)", c->running);
+    lua_pushfstring(L, "gradient.client (%d running)", c->running);
   return 1;
 }
 
@@ -1215,27 +1213,16 @@ static const luaL_Reg loan_methods[] = {{"fds", loan_fds}, {"close", loan_close}
 static const luaL_Reg transfer_methods[] = {
     {"close", close_transfer}, {"expire", expire_transfer}, {NULL, NULL}};
 
-/* Sets how objects of the type whose metatable is on top of the stack end. */
-static void set_end(lua_State *L, lua_CFunction close, lua_CFunction collect_garbage) {
-  lua_pushcfunction(L, close);
-  lua_setfield(L, -2, "__close");
-  lua_pushcfunction(L, collect_garbage);
-  lua_setfield(L, -2, "__gc");
-}
-
 void client_register(lua_State *L) {
-  type_new(L, client_type);
-  set_end(L, client_close, client_close);
+  type_new(L, client_type, client_close, client_close);
   lua_pushcfunction(L, client_tostring);
   lua_setfield(L, -2, "__tostring");
   luaL_newlib(L, client_methods);
   lua_setfield(L, -2, "__index");
-  type_new(L, loan_type);
-  set_end(L, loan_close, loan_close);
+  type_new(L, loan_type, loan_close, loan_close);
   luaL_newlib(L, loan_methods);
   lua_setfield(L, -2, "__index");
-  type_new(L, transfer_type);
-  set_end(L, close_transfer, collect_transfer);
+  type_new(L, transfer_type, close_transfer, collect_transfer);
   transfer_register(L);
   luaL_setfuncs(L, transfer_methods, 0);
   lua_pop(L, 4);

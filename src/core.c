@@ -95,15 +95,6 @@ static int url(lua_State *L) {
   return sizeof(parts) / sizeof(*parts);
 }
 
-static void url_register(lua_State *L) {
-  type_new(L, url_type);
-  lua_pushcfunction(L, url_close);
-  lua_setfield(L, -2, "__close");
-  lua_pushcfunction(L, url_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-}
-
 /* ---- the rest ---- */
 
 /* core.decode(text [, keep_nulls [, member, opener]]) → value; nil, message, offset (see json.h) */
@@ -201,7 +192,8 @@ __attribute__((visibility("default"))) int luaopen_gradient_core(lua_State *L) {
     return luaL_error(L, "libcurl cannot start: %s", curl_easy_strerror(code));
   stay_loaded();
   client_register(L);
-  url_register(L);
+  type_new(L, url_type, url_close, url_close);
+  lua_pop(L, 1);
   luaL_newlib(L, functions);
   (void)clock_gettime(CLOCK_MONOTONIC, lua_newuserdatauv(L, sizeof(struct timespec), 0));
   lua_pushcclosure(L, now, 1);

@@ -44,7 +44,7 @@ __attribute__((visibility("default"))) int luaopen_gradient(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_gradient_core);
   preload(L, "gradient.core");
-  for (i = 0; i < sizeof lua_files / sizeof *lua_files; i++) {
+  for (i = 0; i < sizeof(lua_files) / sizeof(*lua_files); i++) {
     lua_pushlightuserdata(L, (void *)&lua_files[i]);
     lua_pushcclosure(L, run_file, 1);
     preload(L, lua_files[i].module);

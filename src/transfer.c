@@ -37,7 +37,7 @@ int out_of_memory(lua_State *L) {
 
 /* ---- types of userdata ---- */
 
-void type_new(lua_State *L, const char *type) {
+void type_new(lua_State *L, const char *type, lua_CFunction close, lua_CFunction collect) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, type) == LUA_TTABLE)
     return; /* the module is loaded once more: its objects live on */
   lua_pop(L, 1);
@@ -46,6 +46,10 @@ void type_new(lua_State *L, const char *type) {
   lua_setfield(L, -2, "__metatable");
   lua_pushstring(L, type);
   lua_setfield(L, -2, "__name");
+  lua_pushcfunction(L, close);
+  lua_setfield(L, -2, "__close");
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, type);
 }

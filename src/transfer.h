@@ -38,7 +38,7 @@ struct transfer {
   struct buffer head, body;   /* of the answer */
   size_t max_body;
   struct spare *spare; /* of its client */
-  size_t *received;    /* adds up what a step of the client receives */
+  size_t *received;    /* adds up what a step of its client receives */
   CURLcode code;
   enum stop stop;
   long status;
@@ -113,9 +113,15 @@ int out_of_memory(lua_State *L);
 ** the registry, so two copies of the module in one process do not take one another's objects.
 */
 extern const char transfer_type[];
-void type_new(lua_State *L, const char *type); /* pushes a new metatable with __name */
+
+/* Pushes the type's metatable; `close` is its __close, `collect` its __gc. */
+void type_new(lua_State *L, const char *type, lua_CFunction close, lua_CFunction collect);
+
+/* The object at `index`, or an argument error. */
 void *type_check(lua_State *L, int index, const char *type);
-void *type_create(lua_State *L, const char *type, size_t size, int values); /* zeroed */
+
+/* Pushes a new object, all zero, with so many user values. */
+void *type_create(lua_State *L, const char *type, size_t size, int values);
 
 #pragma GCC visibility pop
 
