@@ -362,12 +362,13 @@ describe("core", function()
       client:step()
       local loan = client:lend{ transfer }
       local fds = loan:fds()
+      local lent = #fds - 1 -- without the client's pipe
       fds[1], fds[5] = nil, fds[2] -- it is the caller's
       local before = waiting.open_descriptors()
       transfer:close()
       assert.equal(before, waiting.open_descriptors())
       loan:close()
-      assert.equal(before - 1, waiting.open_descriptors())
+      assert.equal(before - lent, waiting.open_descriptors())
     end)
 
     it("harms no other transfer when a look-up finds no descriptors left", function()
@@ -411,11 +412,12 @@ describe("core", function()
       local loan = client:lend{ transfer }
       transfer:close()
       assert.equal(before, waiting.open_descriptors())
-      assert.equal(2, #loan:fds())
+      local lent = #loan:fds() - 1 -- without the client's pipe
+      assert.is_true(lent >= 1)
       loan = nil
       collectgarbage()
       collectgarbage()
-      assert.equal(before - 1, waiting.open_descriptors())
+      assert.equal(before - lent, waiting.open_descriptors())
       assert.is_nil(loan)
     end)
   end)
