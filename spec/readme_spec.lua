@@ -130,6 +130,8 @@ describe("README.md", function()
 
   lazy_teardown(function() if site.folder then shell.must("rm -rf %s", site.folder) end end)
 
+  local is_root = shell.run("id -u") == "0\n"
+
   -- Runs a block there. Then the module and the command are below `prefix`, which is gone again
   -- afterwards; or `ask`, another command behind the block's own, prints the version.
   local function install(result)
@@ -137,9 +139,12 @@ describe("README.md", function()
       site.folder = site.folder or new_site()
       local folder = site.folder
       local text = block.text:gsub("/etc/luarocks", folder .. "/etc")
+      local owner = result.without_root and is_root and 65534 or 0 -- nobody
+      local as_owner = owner == 0 and "" or "setpriv --reuid=65534 --regid=65534 --clear-groups"
+      if is_root then shell.must("chown -R %d %s/home && chmod 755 %s", owner, folder, folder) end
       local output = shell.must("cd %s/checkout && env -i PATH=%s/bin:$PATH HOME=%s/home"
-        .. " LUAROCKS_SYSCONFDIR=%s/etc DESTDIR=%s/stage CFLAGS=-O0 bash -e -c %s", folder, folder,
-        folder, folder, folder, shell.quote(text .. (result.ask or "")))
+        .. " LUAROCKS_SYSCONFDIR=%s/etc DESTDIR=%s/stage CFLAGS=-O0 %s bash -e -c %s", folder,
+        folder, folder, folder, folder, as_owner, shell.quote(text .. (result.ask or "")))
       if result.ask then assert.matches(gradient._VERSION, output:match("[^\n]+\n$"), 1, true) end
       if result.prefix then
         local prefix = folder .. "/" .. result.prefix
@@ -180,7 +185,7 @@ describe("README.md", function()
 
     ["With LuaRocks"] = {
       install{ prefix = "tree" },
-      install{ prefix = "home/.luarocks", ask = "gradient-jobs --version" },
+      install{ prefix = "home/.luarocks", without_root = true, ask = "gradient-jobs --version" },
       function(block)
         install{}(block)
         assert.matches('lua%-cjson"%] = "2', shell.read(site.folder .. "/etc/config-5.4.lua"))
