@@ -252,6 +252,7 @@ describe("gradient-jobs", function()
     end
     local expected = client.indexing_jobs.retrieve_report(job.uuid)
     assert.equal(expected, print_of{ "report", job.uuid })
+    assert.equal(expected, print_of{ "report", job.uuid, "--output", "-" })
     local directory = new_directory()
     assert.equal("", print_of{ "report", job.uuid, "--output", directory .. "/report.csv" })
     assert.equal(expected, shell.read(directory .. "/report.csv"))

@@ -159,7 +159,8 @@ function arguments.parse(parser, words)
   local ok, result = pcall(parser.parse, parser, normalize(words, options_of(parser)))
   if ok or type(result) == "table" and result.shown then return result end
   if type(result) ~= "table" then error(result, 0) end
-  return nil, ("%s (see gradient-jobs --help)"):format(result.complaint)
+  local complaint = result.complaint:gsub("\nDid you mean", "; did you mean")
+  return nil, ("%s (see gradient-jobs --help)"):format(complaint)
 end
 
 return arguments

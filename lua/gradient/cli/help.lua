@@ -1,5 +1,7 @@
 --- gradient-jobs help, and completion
 
+local values = require "gradient.cli.values"
+
 local help = {
   name = "help", summary = "Show how a command is used.",
   examples = { "gradient-jobs help list", "gradient-jobs list --help" },
@@ -40,8 +42,18 @@ function completion.declare(command)
     :description "bash, zsh or fish."
 end
 
+-- Values of options that take lists, which argparse could not check: it only completes them.
+local choices = {
+  PHASE = values.phase_names, STATUS = values.status_names, OUTCOME = values.outcome_names,
+}
+
 function completion.run(session)
   local parser = session.parser
+  for _, command in ipairs(parser._commands) do
+    for _, option in ipairs(command._options) do
+      option._choices = option._choices or choices[option._argname]
+    end
+  end
   session.output:write(parser[("get_%s_complete"):format(session.parsed.shell)](parser))
 end
 

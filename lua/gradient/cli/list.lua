@@ -30,9 +30,9 @@ function list.declare(command)
     :description "Jobs a page: 20 if the server decides, 200 at the most."
   command:flag "--all":description "Every job of every page."
   command:option "--phase":argname "PHASE":convert(values.phases):count "*":action "concat"
-    :description("Only jobs in this phase: " .. values.phase_names .. ".")
+    :description("Only jobs in this phase: " .. table.concat(values.phase_names, ", ") .. ".")
   command:option "--status":argname "STATUS":convert(values.statuses):count "*":action "concat"
-    :description("Only jobs with this status: " .. values.status_names .. ".")
+    :description("Only jobs with this status: " .. table.concat(values.status_names, ", ") .. ".")
   command:option "--outcome":argname "OUTCOME":convert(values.outcomes):count "*":action "concat"
     :description("Only jobs that ended so: " .. table.concat(values.outcome_names, ", ") .. ".")
   command:option "--since":argname "TIME":convert(values.since)

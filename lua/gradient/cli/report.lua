@@ -15,7 +15,7 @@ local report = {
 function report.declare(command)
   command:argument "UUID":target "uuid":convert(values.uuid):description "The job."
   command:option "--output":hidden_name "-o":argname "FILE":target "file"
-    :description "Write it to this file instead of standard output; -o for short."
+    :description "Write it to this file; '-', the default, is standard output. -o for short."
 end
 
 local function save(text, path)
@@ -37,7 +37,8 @@ function report.run(session)
   return session:each("job", { parsed.uuid }, function(uuid)
     local text, problem = session.client.indexing_jobs.retrieve_report(uuid)
     if not text then return nil, problem end
-    if parsed.file then save(text, parsed.file) else print_text(text, session.output) end
+    local is_printed = not parsed.file or parsed.file == "-"
+    if is_printed then print_text(text, session.output) else save(text, parsed.file) end
     return true
   end)
 end

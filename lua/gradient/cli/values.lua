@@ -64,14 +64,14 @@ local function enumeration(names, what, prefix)
   local known = {}
   for name in pairs(names) do known[#known + 1] = name:lower() end
   table.sort(known)
-  values[what .. "_names"] = table.concat(known, ", ")
+  values[what .. "_names"] = known
   -- "running", or the API's own name, which may be one that came after this program.
   return list_of(function(text)
     local name = text:upper():gsub("[- ]", "_")
     if rawget(names, name) then return names[name] end
     if name:find("^" .. prefix .. "[%w_]+$") then return name end
     return nil, ("'%s' is no %s (expected %s or %s...)"):format(text, what,
-      values[what .. "_names"], prefix)
+      table.concat(known, ", "), prefix)
   end)
 end
 
