@@ -163,6 +163,11 @@ function client_methods:arrive(call)
   end
 end
 
+function client_methods:change()
+  self.world.change.apply(self.list, random(self.world.some))
+  self.changes = self.changes + 1
+end
+
 -- Lets the next thing happen that is due before `limit`; returns whether there was one.
 function client_methods:happen(limit)
   local at, what = limit, nil
@@ -177,8 +182,7 @@ function client_methods:happen(limit)
   end
   self.now = at
   if not what then
-    self.world.change.apply(self.list, random(self.world.some))
-    self.changes = self.changes + 1
+    self:change()
     self.change_at = self.changes < self.world.changes and at + random() * 2 * self.world.pause
       or math.huge
   elseif what.read_at then
@@ -188,6 +192,8 @@ function client_methods:happen(limit)
     else
       what.page = self:answer(what.number, what.size)
       what.created, what.deleted = self.list.created, self.list.deleted
+      self.answers = self.answers + 1
+      if self.world.in_step and self.answers % self.world.in_step == 0 then self:change() end
     end
   else
     for position, call in ipairs(self.under_way) do
@@ -286,9 +292,14 @@ local function walk(seed)
   world.changes = world.change.once and 1 or random(200)
   local client = setmetatable({
     world = world, list = new_list(world.count, world.name), now = 0, under_way = {}, requests = 0,
-    changes = 0, refusals = 0, window_start = 0, in_window = 0,
+    changes = 0, answers = 0, refusals = 0, window_start = 0, in_window = 0,
   }, { __index = client_methods })
-  client.change_at = random() * (world.change.once and 4 or 1) * world.pause
+  local page_size = world.clamp or world.size
+  if world.total and not world.change.once and page_size >= 5 and random() < 0.3 then
+    world.in_step, world.some = random(3), random(page_size // 4) -- after so many answers
+  end
+  client.change_at = world.in_step and math.huge
+    or random() * (world.change.once and 4 or 1) * world.pause
   local function request(number, size, pace)
     trip(world)
     return setmetatable({
@@ -320,11 +331,12 @@ local function walk(seed)
   if is_promised then
     for item in pairs(client.list.lasting) do assert(seen[item], item .. " is lost") end
   end
-  -- A list that stands still takes one request a page; one that changes, four at the most.
+  -- A list that stands still takes one request a page; one that changes five at the most, or twelve
+  -- if it does so with each answer.
   if world.total and not client.is_too_fast and not world.trips and client.refusals == 0 then
-    local size = math.min(world.size, world.clamp or world.size)
-    local pages = math.max(1, math.ceil(client.list.created / size))
-    local most = client.changes == 0 and pages + 1 or 4 * pages + 2 * world.prefetch
+    local pages = math.max(1, math.ceil(client.list.created / page_size))
+    local most = client.changes == 0 and pages + 1
+      or (world.in_step and 12 or 5) * pages + 2 * world.prefetch
     assert(client.requests <= most, ("%d requests for %d pages"):format(client.requests, pages))
   end
   return is_promised

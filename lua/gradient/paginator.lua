@@ -11,6 +11,8 @@
 --- the total changes by d, all of it is therefore behind the first `covered` + d positions of the
 --- new list. `covered` changes by d, and the walk goes on with a page that begins there or before:
 --- further on after new items, further back after deletions. It ends when `covered` is the total.
+--- The difference of the two is what is left to read. Changes leave it as it is; a page makes it
+--- smaller that begins in time and reaches far enough. A walk in which none does cannot end.
 ---
 --- Several pages at a time are not answered in their order: one may show the list as it was before
 --- its predecessor was answered. That does harm only if an item behind it was deleted in between.
@@ -25,7 +27,7 @@ local pace = require "gradient.pace"
 
 local paginator = {}
 
-local patience = 5 -- answers in a row that bring nothing new and the walk no further
+local patience = 8 -- answers in a row after which no less is left to read
 
 ---@class gradient.iteration
 local iteration_methods = {}
@@ -114,12 +116,13 @@ function iteration_methods:read(page, number, count)
 end
 
 -- The next page is the one with the first position that is not covered. While the list shrinks, it
--- has to begin before that, by what will be gone until it is answered: with another size of pages,
--- one does so and still reaches far.
-function iteration_methods:choose_page(shrinkage)
+-- has to begin before that, by `leeway`: with another size of pages, one does so and still reaches
+-- far. Where none does, it either begins in time or reaches far: one, then the other.
+function iteration_methods:choose_page()
   local covered, furthest, smallest, largest = self.covered, 0, self.size, self.size
-  if shrinkage > 0 and not self.is_rigid then smallest, largest = 1, self.full end
-  for _, from in ipairs{ math.max(0, covered - shrinkage), covered } do
+  if self.leeway > 0 and not self.is_rigid then smallest, largest = 1, self.full end
+  local in_time = math.max(0, covered - self.leeway)
+  for _, from in ipairs{ in_time, self.failures % 2 == 0 and covered or nil } do
     for size = smallest, largest do
       local number = from // size + 1
       if number * size >= furthest then
@@ -130,12 +133,40 @@ function iteration_methods:choose_page(shrinkage)
   end
 end
 
-function iteration_methods:count_failure(total)
-  self.failures = self.failures + 1
-  if self.failures < patience or not total or self.covered >= total then return end
+-- Whether the walk is stuck: so many answers in a row have brought nothing, or have left no less to
+-- read. What was met already counts where it was met later than what came before; without a total,
+-- that may only be a server that repeats itself. A list that shrinks has an end.
+function iteration_methods:is_stuck(total, new, latest)
+  local left, is_later = total and total - self.covered, latest > self.latest
+  if (left or 0) < self.left and (new > 0 or is_later and total) then
+    self.failures, self.lowest = 0, math.huge
+  elseif total and total >= self.lowest or not total and not is_later then
+    self.failures = self.failures + 1
+  end
+  self.latest = new > 0 and self.met.count or latest
+  self.left, self.lowest = left or math.huge, math.min(self.lowest, total or math.huge)
+  if self.failures < patience then return false end
+  if not left or left <= 0 then return true end
   self:fail(errors.new{ kind = "timeout", attempts = self.pace.answered, message =
-    ("the walk cannot end: the list grows as fast as it is read (nothing new on page %d, and %d"
-      .. " items are still to come)"):format(self.number, total - self.covered) })
+    ("the walk cannot end: the list changes as fast as it is read (nothing new on page %d, and %d"
+      .. " items are still to come)"):format(self.number, left) })
+end
+
+-- Decides what is asked for next, after an answer in which the total had changed by `change`.
+function iteration_methods:go_on(change, has_changed)
+  if change < 0 then
+    self.leeway = math.min(self.full, math.max(self.leeway, -change))
+  elseif self.failures == 0 then
+    self.leeway = 0
+  end
+  if has_changed then
+    self:cancel()
+    self.pace:slower()
+  else
+    self.pace:faster()
+  end
+  self:choose_page()
+  self.last = math.max(self.number, self.last)
 end
 
 -- Puts what is new on a page into `items`, from which it is yielded; returns what met:sort does.
@@ -163,13 +194,9 @@ function iteration_methods:take(page, response, number)
     self.size, self.is_rigid, offset = self.full, true, math.huge
   end
   if offset > covered then -- no use taking it: items may have slipped in front of it
-    if self.lowest and total and total >= self.lowest then self:count_failure(total) end
-    self.covered, self.total, self.lowest, self.latest = covered, total, total, 0
-    self:cancel()
-    self.pace:slower()
-    self:choose_page(math.max(0, -change))
-    self.last = self.number
-    return
+    self.covered, self.total, self.last = covered, total, 0
+    self:is_stuck(total, 0, 0)
+    return self:go_on(change, true)
   end
 
   -- without a total and uuids, a page that says the same as the one before is that one again
@@ -182,22 +209,9 @@ function iteration_methods:take(page, response, number)
   if not self.goes_back then self.page, self.response = page, response end
   local has_more = is_announced or self.covered < (total or 0) or not total and count >= self.size
   if count == 0 or new == 0 and before and offset >= before then has_more = false end
-  if new > 0 then
-    self.failures, self.lowest, latest = 0, nil, self.met.count
-  elseif latest <= self.latest then
-    self:count_failure(total)
-    has_more = has_more and self.failures < patience
-  end
-  self.latest = latest
-  if not has_more then return self:close() end
-  if is_repeated or before and total ~= before then
-    self:cancel()
-    self.pace:slower()
-  else
-    self.pace:faster()
-  end
-  self:choose_page(math.max(0, -change))
-  self.last = math.max(self.number, last)
+  if not has_more or self:is_stuck(total, new, latest) then return self:close() end
+  self.last = last
+  self:go_on(change, is_repeated or before and total ~= before)
 end
 
 local function new_iteration(client, request, settings, goes_back)
@@ -207,7 +221,8 @@ local function new_iteration(client, request, settings, goes_back)
     number = settings.first, last = settings.first, -- the page to take next; the last there is
     asked = settings.size, full = settings.size, size = settings.size, -- items on a page
     items = {}, position = 0, -- new ones of the page taken last; how many of them were yielded
-    met = met.new(), failures = 0, latest = 0,
+    met = met.new(), latest = 0, leeway = 0,
+    left = math.huge, lowest = math.huge, failures = 0, -- see is_stuck
   }, iteration_metatable)
 end
 
