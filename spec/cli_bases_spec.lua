@@ -217,7 +217,7 @@ describe("gradient-jobs", function()
       server:script{ { match = { method = "POST" }, status = 403 } }
       local result = run{ "schedule", "handbook", "--at", "19:00" }
       assert.equal(1, result.status)
-      assert.matches("^gradient%-jobs: the schedule that there was is deleted, but not replaced\n"
+      assert.matches("^gradient%-jobs: the old schedule was deleted, but not replaced\n"
         .. "gradient%-jobs: permission_denied: [^\n]+\n$", result.errors)
     end)
 

@@ -538,8 +538,8 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
         { "too many arguments", "list", "x" },
         { "missing argument 'UUID'", "get" },
         { "too many arguments", "report", "x", "y" },
-        { "'' is no uuid", "get", "" },
-        { "'..' is no uuid", "cancel", ".." },
+        { "'' is not a uuid", "get", "" },
+        { "'..' is not a uuid", "cancel", ".." },
         { "missing argument 'KB'", "start" },
         { number .. "'0'", "list", "--per-page", "0" },
         { number .. "'1.5'", "list", "--per-page", "1.5" },
@@ -548,9 +548,9 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
         { "--timeout" .. seconds .. "'soon'", "--timeout", "soon", "list" },
         { "option '--csv' can not be used together with option '--json'", "list", "--json",
           "--csv" },
-        { "'done' is no phase (expected cancelled, error, failed, pending, running, succeeded,"
+        { "'done' is not a phase (expected cancelled, error, failed, pending, running, succeeded,"
           .. " unknown or BATCH_JOB_PHASE_...)", "list", "--phase", "running,done" },
-        { "'well' is no outcome (expected succeeded, partial, no_changes, failed, cancelled)",
+        { "'well' is not an outcome (expected succeeded, partial, no_changes, failed, cancelled)",
           "list", "--outcome", "well" },
         { "--interval" .. seconds .. "'-5'", "watch", "--interval", "-5" },
         { "--limit must be a whole number from 1, not '-1'", "--limit", "-1", "list" },

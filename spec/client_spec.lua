@@ -64,10 +64,10 @@ describe("client", function()
       for _, bad in ipairs{ "", "a b", "secret\r\nEvil: yes", "secret\0", "sécret", "secret\t" } do
         misuse.raises(function() gradient.client{ token = bad } end, "option 'token' must "
           .. (bad == "" and "be a non-empty string, not an empty string"
-            or "not hold spaces, line ends or other characters that no token has"))
+            or "not contain spaces, line ends or other characters that no token has"))
       end
       misuse.raises(function() gradient.client{ user_agent = "a\r\nEvil: yes" } end,
-        "option 'user_agent' must not hold control characters")
+        "option 'user_agent' must not contain control characters")
       misuse.raises(function() gradient.client{ headers = { x = "a\nEvil: yes" } } end,
         "header 'x' must be a string without control characters")
       misuse.raises(function() gradient.client{ headers = { authorization = "x" } } end,
@@ -195,7 +195,7 @@ describe("client", function()
     it("with a token that cannot be one is an authentication error, and nothing is sent", function()
       local output = printed([[ local _, err = list() print(err.kind, err.message) ]],
         { DIGITALOCEAN_ACCESS_TOKEN = "secret\n", GRADIENT_BASE_URL = server.url })
-      assert.equal("authentication\tDIGITALOCEAN_ACCESS_TOKEN must not hold spaces, line ends or"
+      assert.equal("authentication\tDIGITALOCEAN_ACCESS_TOKEN must not contain spaces, line ends or"
         .. " other characters that no token has\n", output)
       assert.equal(0, server:connections().requests)
     end)

@@ -369,7 +369,7 @@ describe("list", function()
       raises(function() jobs.list({}, { headers = "x: y" }) end,
         "option 'headers' must be a table of header names and values, not a string")
       raises(function() jobs.list({}, { query = { page = 2 } }) end,
-        "'page' is a parameter, not one for options.query")
+        "'page' is a parameter; it cannot be in options.query")
       raises(function() jobs.list({}, { query = { [1] = 2 } }) end,
         "a query parameter's name must be a non-empty string")
       raises(function() jobs.list({}, { query = { a = print } }) end, "query parameter 'a' must be"

@@ -1058,7 +1058,7 @@ describe("iteration", function()
       raises(function() iterate{ page = 0 } end,
         "parameter 'page' must be a whole number from 1, not 0")
       raises(function() iterate({}, { query = { page = "1" } }) end,
-        "'page' is a parameter, not one for options.query")
+        "'page' is a parameter; it cannot be in options.query")
     end
     raises(function() jobs.pages{ perpage = 5 } end,
       "unknown parameter 'perpage' (expected page, per_page)")

@@ -56,14 +56,14 @@ end }
 
 check.string = { "a string", function(value, what)
   if type(value) ~= "string" then return nil end
-  if value:find("%c") then return nil, what .. " must not hold control characters" end
+  if value:find("%c") then return nil, what .. " must not contain control characters" end
   return value
 end }
 
 check.token = { "a non-empty string", function(value, what)
   if type(value) ~= "string" or value == "" then return nil end
   if not value:find("^[\x21-\x7e]+$") then
-    return nil, what .. " must not hold spaces, line ends or other characters that no token has"
+    return nil, what .. " must not contain spaces, line ends or other characters that no token has"
   end
   return value
 end }
@@ -122,8 +122,7 @@ check.table = { "a table", function(value)
   return type(value) == "table" and value or nil
 end }
 
--- Set by the client itself; a second one, or another one, would break the request or the promise
--- about the token.
+-- The client sets these itself. Others would break the request, or send the token elsewhere.
 local reserved = {
   authorization = "use the option 'token'", host = "use the option 'base_url'",
   ["content-length"] = "libcurl sets it", ["transfer-encoding"] = "libcurl sets it",

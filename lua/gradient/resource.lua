@@ -124,7 +124,7 @@ local function check_options(signature, options, kinds, level)
   local checked = check.fields("option", options, kinds, level + 1)
   for name in pairs(checked.query or {}) do
     if signature.query[name] then
-      error(("'%s' is a parameter, not one for options.query"):format(name), level + 1)
+      error(("'%s' is a parameter; it cannot be in options.query"):format(name), level + 1)
     end
   end
   return checked

@@ -1,4 +1,4 @@
---- What the command line says. The commands declare what they take in files of their own.
+--- The command line. Each command declares its arguments and options in a file of its own.
 
 local core = require "gradient.core"
 local values = require "gradient.cli.values"
@@ -13,22 +13,22 @@ arguments.statuses = {
     .. " cancelled, or --exit-status found one that failed." },
   { 2, "Wrong usage." },
   { 3, "No job failed, but one was indexed only partially (watch, start --wait, --exit-status)." },
-  { 130, "Ctrl-C: the command dies by SIGINT, which shells call 130." },
-  { 141, "Nobody reads on." },
+  { 130, "Ctrl-C: the command dies by SIGINT, which shells report as 130." },
+  { 141, "The program that reads the output has ended." },
 }
 
 arguments.environment = {
-  { "DIGITALOCEAN_ACCESS_TOKEN", "The token; else DIGITALOCEAN_TOKEN. There is no option for it:"
-    .. " everybody can see arguments." },
-  { "GRADIENT_BASE_URL", "Where the API is; --base-url comes first." },
-  { "CURL_CA_BUNDLE, SSL_CERT_FILE", "The authorities to trust, as for curl; --ca-file comes"
-    .. " first." },
-  { "https_proxy, http_proxy, no_proxy", "The proxy, as for curl; --proxy comes first." },
-  { "GRADIENT_LOG", "info or debug: requests are logged on standard error." },
-  { "NO_COLOR", "If it is not empty, there are no colours." },
+  { "DIGITALOCEAN_ACCESS_TOKEN", "The token; without it, DIGITALOCEAN_TOKEN. There is no option for"
+    .. " it, because everybody on a machine can see arguments." },
+  { "GRADIENT_BASE_URL", "The address of the API; --base-url overrides it." },
+  { "CURL_CA_BUNDLE, SSL_CERT_FILE", "The authorities to trust, as for curl; --ca-file overrides"
+    .. " them." },
+  { "https_proxy, http_proxy, no_proxy", "The proxy, as for curl; --proxy overrides it." },
+  { "GRADIENT_LOG", "info or debug: logs requests on standard error." },
+  { "NO_COLOR", "If it is set and not empty, there are no colours." },
 }
 
--- Entries as lines of text: each has a label, and behind it, from a column on, what it means.
+-- Entries as lines of text: a label, and what it means from a column on.
 local function entries(list, column)
   local lines = {}
   for _, entry in ipairs(list) do
@@ -76,7 +76,7 @@ end
 
 local function add_global_options(parser)
   parser:option "--base-url":argname "URL"
-    :description "Where the API is. Default: GRADIENT_BASE_URL, then https://api.digitalocean.com."
+    :description "The API's address. Default: GRADIENT_BASE_URL, then https://api.digitalocean.com."
   parser:option "--timeout":argname "SECONDS":convert(values.seconds "--timeout")
     :description "Time for one attempt of a request. Default: 60."
   parser:option "--max-retries":argname "N":convert(values.count("--max-retries", 0))
@@ -92,7 +92,7 @@ local function add_global_options(parser)
     :action(show(function() return "gradient-jobs " .. core.version end))
 end
 
---- The declarations of all that there is.
+--- Declares all commands and options.
 ---@param argparse table  the module of that name
 ---@param commands table[]  name, alias, summary, description, notes, examples, declare
 ---@return table parser
@@ -122,7 +122,7 @@ local function options_of(parser, found)
   return found
 end
 
--- A word that begins like an option, and is none: "-5" or "-tokens".
+-- A word that only begins like an option: "-5" or "-tokens".
 local function is_value(word, takes_value)
   return not (word:find "^%-%-" or takes_value[word:sub(1, 2)] ~= nil and word:find "^%-")
 end
@@ -148,8 +148,8 @@ local function normalize(words, takes_value)
   return ordered
 end
 
---- The words as a table: of options and arguments by name, with `command`; or with `shown`, a text
---- that was asked for instead.
+--- The words as a table of options and arguments by name, with `command`; or with `shown`, the text
+--- of --help or --version.
 ---@param parser table
 ---@param words string[]
 ---@return table? parsed

@@ -6,8 +6,8 @@ local values = require "gradient.cli.values"
 
 local database = {
   name = "wait-db", summary = "Wait for the database of a knowledge base.",
-  description = "Waits until the database of a knowledge base is online. That of a new one takes"
-    .. " minutes, and until then no job can start.",
+  description = "Waits until the database of a knowledge base is online. A new one takes minutes,"
+    .. " and no job can start before.",
   examples = { "gradient-jobs wait-db handbook && gradient-jobs start handbook --wait" },
 }
 
@@ -15,9 +15,9 @@ function database.declare(command)
   command:argument "KB":target "kb":convert(values.base)
     :description "The knowledge base (name or uuid)."
   command:option "--interval":argname "SECONDS":convert(values.seconds "--interval"):default "5"
-    :description "Time between two looks."
+    :show_default(false):description "Time between two looks at it. Default: 5."
   command:option "--give-up":argname "SECONDS":convert(values.seconds "--give-up")
-    :description "Time after which it is no use. Default: none."
+    :description "Give up after this time. Default: never."
 end
 
 function database.run(session)

@@ -1,4 +1,4 @@
---- gradient-jobs get: all about a job, as a page for a person.
+--- gradient-jobs get: everything about a job, as a page for a person.
 
 local format = require "gradient.cli.format"
 local jobs = require "gradient.cli.jobs"
@@ -9,10 +9,10 @@ local values = require "gradient.cli.values"
 local width = require "gradient.cli.width"
 
 local get = {
-  name = "get", summary = "Show all about jobs.",
-  description = "Shows all about jobs: what they are, how they ended or how far they are, and their"
-    .. " data sources.",
-  notes = "With --json, a job a line.",
+  name = "get", summary = "Show everything about jobs.",
+  description = "Shows everything about jobs: their fields, how they ended or how far they have"
+    .. " got, and their data sources.",
+  notes = "--json prints a job a line.",
   examples = {
     "gradient-jobs get 11d791ae-c159-4aef-bec4-c1af9a7e0b07",
     "gradient-jobs get 11d791ae-c159-4aef-bec4-c1af9a7e0b07 --json | jq .phase",
@@ -66,7 +66,7 @@ local labels = {
   data_source_jobs = true, data_source_uuids = true,
 }
 
--- Fields that came after this program are shown as they are.
+-- Fields that are newer than this program are shown as they are.
 local function add_others(page, job)
   local names = {}
   for name in pairs(job) do

@@ -29,7 +29,7 @@ function help.run(session)
 end
 
 local completion = {
-  name = "completion", summary = "Print what a shell needs to complete commands and options.",
+  name = "completion", summary = "Print a completion script for bash, zsh or fish.",
   examples = {
     "source <(gradient-jobs completion bash)",
     "gradient-jobs completion zsh > ~/.zfunc/_gradient-jobs",

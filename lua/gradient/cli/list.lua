@@ -11,9 +11,9 @@ local values = require "gradient.cli.values"
 local list = {
   name = "list", summary = "List jobs, the newest first.",
   description = "Lists jobs, the newest first: one page, or all of them.",
-  notes = "With --all, --limit, --sort or one that chooses jobs, the whole list is looked through."
-    .. " JSON is one array, a job a line; CSV has a job's documented fields, but not the details of"
-    .. " its data sources.",
+  notes = "With --all, --limit, --sort or an option that selects jobs, all pages are read. JSON is"
+    .. " one array, a job a line; CSV has a job's documented fields, but not the details of its"
+    .. " data sources.",
   examples = {
     "gradient-jobs list --phase running,pending",
     "gradient-jobs list --kb handbook --output wide",
@@ -27,23 +27,24 @@ local largest_page = 200
 
 function list.declare(command)
   command:option "--per-page":argname "N":convert(values.count("--per-page", 1))
-    :description "Jobs a page: 20 if the server decides, 200 at the most."
+    :description "Jobs on a page, at most 200. Default: 20, by the server."
   command:flag "--all":description "Every job of every page."
   command:option "--phase":argname "PHASE":convert(values.phases):count "*":action "concat"
     :description("Only jobs in this phase: " .. table.concat(values.phase_names, ", ") .. ".")
   command:option "--status":argname "STATUS":convert(values.statuses):count "*":action "concat"
     :description("Only jobs with this status: " .. table.concat(values.status_names, ", ") .. ".")
   command:option "--outcome":argname "OUTCOME":convert(values.outcomes):count "*":action "concat"
-    :description("Only jobs that ended so: " .. table.concat(values.outcome_names, ", ") .. ".")
+    :description("Only jobs that ended like this: " .. table.concat(values.outcome_names, ", ")
+      .. ".")
   command:option "--since":argname "TIME":convert(values.since)
-    :description "Only jobs created since: 2h, 3d, 2026-08-01, a date-time."
+    :description "Only jobs created since then: 2h, 3d, 2026-08-01, or a date-time."
   command:option "--kb":argname "KB":convert(values.base)
     :description "Only jobs of this knowledge base (name or uuid)."
   selection.declare_order(command)
   selection.declare_format(command)
 end
 
--- A list that is clipped without a word is the mistake of every other client.
+-- Other clients clip the list without a word, and their users take a page for all jobs.
 local function note_more(page, output)
   local shown = #page.jobs
   local total = type(page.meta) == "table" and math.tointeger(page.meta.total)
@@ -63,7 +64,7 @@ local function list_page(session, chosen)
   return status
 end
 
--- Tells after the first second how far it is. How many jobs there are takes a request of its own.
+-- Shows the progress, after the first second. To know the total takes a request of its own.
 local function new_progress(session, per_page)
   local started, total = core.now(), nil
   return function(event)

@@ -8,7 +8,7 @@ local core = require "gradient.core"
 
 local manual = {}
 
--- Text in which roff sees nothing to obey.
+-- Text in which roff finds no commands.
 local function escape(text)
   return (text:gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("\n([.'])", "\n\\&%1")
     :gsub("^([.'])", "\\&%1"))
@@ -20,7 +20,7 @@ local function entry(lines, label, text)
   lines[#lines + 1] = escape(text)
 end
 
--- "--phase PHASE" and what it is for, for each option and argument but --help.
+-- "--phase PHASE" and its meaning, for each option and argument except --help.
 local function add_elements(lines, parser)
   for _, elements in ipairs{ parser._arguments, parser._options } do
     for _, element in ipairs(elements) do
@@ -54,7 +54,7 @@ function manual.text(argparse)
     (".TH GRADIENT\\-JOBS 1 \"\" \"gradient %s\""):format(core.version),
     ".SH NAME", "gradient\\-jobs \\- indexing jobs of DigitalOcean's Gradient AI platform",
     ".SH SYNOPSIS", ".B gradient\\-jobs", escape "[option]... command [argument]...",
-    ".SH OPTIONS", "These are taken before and after every command.",
+    ".SH OPTIONS", "Every command takes these, before or after its name.",
   }
   add_elements(lines, parser)
   lines[#lines + 1] = ".SH COMMANDS"

@@ -5,7 +5,7 @@ local values = require "gradient.cli.values"
 
 local report = {
   name = "report", summary = "Print the report of a job.",
-  description = "Prints the report of a job: CSV, a line a file.",
+  description = "Prints the report of a job: CSV, a line for each file.",
   examples = {
     "gradient-jobs report 11d791ae-c159-4aef-bec4-c1af9a7e0b07 --output report.csv",
     "gradient-jobs report 11d791ae-c159-4aef-bec4-c1af9a7e0b07 | grep -i failed",
@@ -26,7 +26,7 @@ local function save(text, path)
   if not ok then error({ output = message }, 0) end
 end
 
--- As it came, but for what a terminal would obey.
+-- As it came, except for what a terminal would obey.
 local function print_text(text, output)
   if not output.is_terminal then return output:write(text) end
   for line in text:gmatch "[^\r\n]+" do output:line(format.clean(line)) end

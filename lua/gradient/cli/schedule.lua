@@ -8,9 +8,9 @@ local values = require "gradient.cli.values"
 
 local schedule = {
   name = "schedule", summary = "Show, set or delete when a knowledge base is indexed.",
-  description = "Shows when the platform starts the jobs of a knowledge base by itself; with --at,"
-    .. " sets that; with --delete, ends it.",
-  notes = "Times are UTC. A schedule cannot be changed: --at deletes the one that there is first.",
+  description = "Shows when the platform starts the jobs of a knowledge base by itself; --at sets"
+    .. " the time, --delete ends that.",
+  notes = "Times are UTC. A schedule cannot be changed: --at deletes the old one first.",
   examples = {
     "gradient-jobs schedule handbook",
     "gradient-jobs schedule handbook --at 18:00 --on mon,wed,fri",
@@ -27,14 +27,14 @@ function schedule.declare(command)
   command:mutex(
     command:option "--at":argname "HH:MM":convert(values.time_of_day)
       :description "Start a job at this time of the day (UTC).",
-    command:flag "--delete":description "No job starts by itself any more."
+    command:flag "--delete":description "Delete the schedule: no job starts by itself any more."
   )
   command:option "--on":argname "DAYS":convert(values.days)
     :description "On these days, such as mon,wed or mon-fri. Default: every day."
   command:flag "--json":description "Print JSON."
 end
 
--- { 1, 3 } → "mon, wed"; what is no day is shown as it came.
+-- { 1, 3 } → "mon, wed"; anything else is shown as it came.
 local function days_text(days)
   if type(days) ~= "table" then return format.text(days) end
   local texts = {}
@@ -55,7 +55,7 @@ local function print_schedule(session, name, info)
   end
 end
 
--- The schedule that there is; nil if there is none.
+-- The schedule of a knowledge base; nil if it has none.
 local function current(session, base)
   local answer, problem = session.client.scheduled_indexing.retrieve(base.uuid)
   if not answer and problem.kind ~= "not_found" then error(problem, 0) end
@@ -70,7 +70,7 @@ local function set(session, base, days)
     knowledge_base_uuid = base.uuid, time = session.parsed.at, days = days,
   }
   if answer then return answer.indexing_info end
-  if old then session.output:note "the schedule that there was is deleted, but not replaced" end
+  if old then session.output:note "the old schedule was deleted, but not replaced" end
   error(problem, 0)
 end
 

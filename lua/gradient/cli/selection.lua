@@ -19,18 +19,18 @@ function selection.declare_format(command)
     command:flag "--csv":description "The same as --output csv."
   )
   command:option "--columns":argname "A,B":convert(values.names):count "*":action "concat"
-    :description "These columns, or fields as the API has them."
-  command:flag "--no-header":description "No line with the names of the columns."
+    :description "Print these columns; fields of the API are columns, too."
+  command:flag "--no-header":description "Leave out the line with the names of the columns."
 end
 
 --- Declares the order of a list, and how much of it is printed.
 function selection.declare_order(command)
   command:option "--sort":argname "FIELD"
-    :description "By this column or field; -FIELD for the reverse."
+    :description "Sort by this column or field; -FIELD reverses the order."
   command:option "--limit":argname "N":convert(values.count("--limit", 1))
-    :description "At most so many."
+    :description "Print at most N."
   command:flag "--exit-status"
-    :description "Exit with 1 if one that failed is in the list, with 3 if a partial one is."
+    :description "Exit with 1 if a failed job is in the list, else with 3 if a partial one is."
 end
 
 --- The format that was asked for.
@@ -38,7 +38,7 @@ function selection.format(parsed)
   return parsed.json and "json" or parsed.csv and "csv" or parsed.output or "table"
 end
 
--- By what is compared: numbers as numbers, times as times, and other texts as they are.
+-- What is compared: numbers as numbers, times as times, and other texts as they are.
 local function key_of(column)
   if column.key then return column.key end
   return function(item)
@@ -49,7 +49,7 @@ local function key_of(column)
   end
 end
 
--- Is one before the other? What has no value is behind all others, and numbers are before texts.
+-- Is one before the other? What has no value comes last, and numbers come before texts.
 local function is_before(one, other, is_reverse)
   if type(one) ~= type(other) then
     if one == nil or other == nil then return other == nil end

@@ -9,9 +9,8 @@ local watch = require "gradient.cli.watch"
 
 local start = {
   name = "start", summary = "Start jobs for knowledge bases.",
-  description = "Starts a job for each knowledge base and prints the job's uuid. Where a job is"
-    .. " under way, it is joined: its uuid is printed. Which of the two it was is said on standard"
-    .. " error.",
+  description = "Starts a job for each knowledge base, or joins the one that is under way, and"
+    .. " prints its uuid. Standard error says which of the two it was.",
   examples = {
     "gradient-jobs start handbook",
     "gradient-jobs start handbook faq --wait",
@@ -60,7 +59,7 @@ end
 
 local cancel = {
   name = "cancel", summary = "Cancel jobs.",
-  description = "Cancels jobs and prints what has become of each.",
+  description = "Cancels jobs and prints the state of each.",
   examples = { "gradient-jobs cancel 43475f5f-6044-46cc-b40d-1e26ffd77d12" },
 }
 

@@ -1,5 +1,5 @@
---- What the text of an argument stands for: converters for argparse, which call an option by its
---- name themselves, since argparse does not.
+--- What the text of an argument stands for: converters for argparse. They name their option in a
+--- complaint, since argparse does not.
 
 local check = require "gradient.check"
 local enums = require "gradient.enums"
@@ -27,12 +27,12 @@ end
 
 function values.uuid(text)
   if check.id[2](text) then return text end
-  return nil, ("'%s' is no uuid"):format(text)
+  return nil, ("'%s' is not a uuid"):format(text)
 end
 
 function values.base(text)
   if check.id[2](text) then return text end
-  return nil, ("'%s' is no knowledge base"):format(text)
+  return nil, ("'%s' is not the name or uuid of a knowledge base"):format(text)
 end
 
 -- Items with commas between them.
@@ -65,12 +65,12 @@ local function enumeration(names, what, prefix)
   for name in pairs(names) do known[#known + 1] = name:lower() end
   table.sort(known)
   values[what .. "_names"] = known
-  -- "running", or the API's own name, which may be one that came after this program.
+  -- "running", or the API's own name, which may be newer than this program.
   return list_of(function(text)
     local name = text:upper():gsub("[- ]", "_")
     if rawget(names, name) then return names[name] end
     if name:find("^" .. prefix .. "[%w_]+$") then return name end
-    return nil, ("'%s' is no %s (expected %s or %s...)"):format(text, what,
+    return nil, ("'%s' is not a %s (expected %s or %s...)"):format(text, what,
       table.concat(known, ", "), prefix)
   end)
 end
@@ -85,7 +85,7 @@ values.outcomes = list_of(function(text)
   for _, outcome in ipairs(values.outcome_names) do
     if name == outcome then return outcome end
   end
-  return nil, ("'%s' is no outcome (expected %s)"):format(text,
+  return nil, ("'%s' is not an outcome (expected %s)"):format(text,
     table.concat(values.outcome_names, ", "))
 end)
 

@@ -10,8 +10,8 @@ local view = require "gradient.cli.view"
 
 local watch = {
   name = "watch", summary = "Show jobs until they are over.",
-  description = "Shows jobs until they are over; without uuids, all that are not over now.",
-  notes = "An outage is shown, and survived. Exit status: 0 if all jobs succeeded, 1 if one failed"
+  description = "Shows jobs until they are over; without uuids, all jobs that are under way.",
+  notes = "Outages are shown, and survived. Exit status: 0 if all jobs succeeded, 1 if one failed"
     .. " or was cancelled, else 3 if one was indexed only partially.",
   examples = {
     "gradient-jobs watch",
@@ -26,9 +26,9 @@ local failed, partial = 1, 3 -- exit statuses
 --- Declares the options that `start --wait` has, too.
 function watch.declare_settings(command)
   command:option "--interval":argname "SECONDS":convert(values.seconds "--interval"):default "5"
-    :description "Time between two looks at jobs."
+    :show_default(false):description "Time between two looks at the jobs. Default: 5."
   command:option "--give-up":argname "SECONDS":convert(values.seconds "--give-up")
-    :description "Time after which an outage is the end. Default: none."
+    :description "Give up when an outage lasts this long. Default: never."
 end
 
 function watch.declare(command)
@@ -154,7 +154,7 @@ function watch.show(session, uuids)
   return show(session, chosen(uuids))
 end
 
--- What fails before anything was seen is no outage: most often, it is a mistake.
+-- What fails at the first look is no outage: most often, it is a mistake.
 function watch.run(session)
   local uuids, client = session.parsed.uuids, session.client
   local entries = #uuids > 0 and chosen(uuids) or all_unfinished(client)
