@@ -371,7 +371,7 @@ describe("client", function()
   end)
 
   it("serves many coroutines at the same time", function()
-    server:set{ latency = 0.05 }
+    server:set{ latency = 0.3 } -- enough for all of them to arrive
     local client <close> = new{ wait = coroutine.yield }
     local calls, answers = {}, 0
     for page = 1, 20 do

@@ -28,7 +28,7 @@ describe("a connection", function()
       path = relay.start(front.port)
       client = new_client{
         base_url = "https://localhost:" .. path.port, ca_file = front.ca_file, proxy = "",
-        timeout = 0.3, max_retries = 1,
+        timeout = 0.8, max_retries = 1,
       }
     end)
 
@@ -53,7 +53,7 @@ describe("a connection", function()
     it("takes every call that shares it to a new one", function()
       client = new_client{
         base_url = "https://localhost:" .. path.port, ca_file = front.ca_file, proxy = "",
-        timeout = 0.3, max_retries = 1, wait = coroutine.yield,
+        timeout = 0.8, max_retries = 1, wait = coroutine.yield,
       }
       local calls, count = {}, 0
       for page = 1, 5 do

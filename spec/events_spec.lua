@@ -100,10 +100,10 @@ describe("on_event", function()
       end)
 
       it("may yield for longer than a time-out" .. where, function()
-        local client = new_client{ wait = coroutine.yield, timeout = 0.1, connect_timeout = 0.1,
+        local client = new_client{ wait = coroutine.yield, timeout = 0.3, connect_timeout = 0.3,
           max_retries = 0, on_event = function(event)
             if event.type == kind and event.url:find "page=[24]&" then
-              coroutine.yield({}, 0.15)
+              coroutine.yield({}, 0.35)
             end
           end }
         run{ function()

@@ -54,7 +54,7 @@ describe("a host in C", function()
   after_each(function() api:stop() end)
 
   once("drives coroutines with an event loop of its own", function()
-    api:set{ latency = 0.1 }
+    api:set{ latency = 0.3 } -- enough for all of them to arrive
     local output = shell.must(environment .. "GRADIENT_BASE_URL=%s build/hosts/plain/host_embed",
       api.url)
     local _, lines = output:gsub("%d\t[%x-]+\tINDEX_JOB_STATUS_[%u_]+\n", "")

@@ -285,7 +285,7 @@ describe("README.md", function()
 
     ["Several at once in an event loop"] = {
       function(block)
-        server:set{ duration = 0.3, latency = 0.02 }
+        server:set{ duration = 0.3, latency = 0.2 }
         local names = {}
         for position, base in ipairs(new_client().knowledge_bases.list().knowledge_bases) do
           if position <= 3 then names[position] = base.name end

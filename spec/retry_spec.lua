@@ -394,7 +394,7 @@ describe("retry", function()
       ["a time-out"] = { steps = { { hang = true } } },
     } do
       it("does not repeat a POST after " .. name .. ", it may have been carried out", function()
-        local client, delays = new{ timeout = 0.1 }
+        local client, delays = new{ timeout = 0.3 }
         assert(client.indexing_jobs.list()) -- leaves a connection that could be used again
         server:script{ entry }
         local answer, err = client.indexing_jobs.create{ knowledge_base_uuid = knowledge_base }

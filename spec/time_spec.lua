@@ -186,7 +186,7 @@ describe("time", function()
     -- Goes through the pages; `busy` does something else after the first and the third. Each page
     -- is asked for once.
     local function walk(options, prefetch, busy)
-      options.timeout, options.connect_timeout, options.max_retries = 0.2, 0.1, 0
+      options.timeout, options.connect_timeout, options.max_retries = 0.5, 0.4, 0
       local client <close> = new_client(options)
       local count = 0
       for page, response in client.indexing_jobs.pages({ per_page = 3 }, { prefetch = prefetch }) do
@@ -200,7 +200,7 @@ describe("time", function()
     for _, prefetch in ipairs{ 1, 16 } do
       it(("between two of its pages is nobody's time-out, with prefetch = %d"):format(prefetch),
         function()
-          walk({}, prefetch, function() work(0.3) end)
+          walk({}, prefetch, function() work(0.6) end)
           assert.equal(20, server:connections().requests)
         end)
     end
@@ -222,13 +222,13 @@ describe("time", function()
     end
 
     it("is not for a connection that is made meanwhile", function()
-      walk_over_tls(function() work(0.3) end)
+      walk_over_tls(function() work(0.6) end)
       assert.equal(20, server:connections().requests)
     end)
 
     it("and then makes another call, is not for a connection that is made meanwhile", function()
       walk_over_tls(function(client)
-        work(0.3)
+        work(0.6)
         assert(client.indexing_jobs.list())
       end)
       assert.equal(22, server:connections().requests)
@@ -253,8 +253,8 @@ describe("time", function()
 
     it("while an answer comes is none's time-out either", function()
       local client <close> = new_client{
-        timeout = 0.2, max_retries = 0, wait = function(fds, seconds)
-          work(0.3)
+        timeout = 0.5, max_retries = 0, wait = function(fds, seconds)
+          work(0.6)
           waiting.poll(fds, seconds)
         end,
       }
