@@ -28,6 +28,20 @@ describe("gradient-jobs watch", function()
     return run({ "watch", table.unpack(table.move(interval, 1, 2, #uuids + 1, uuids)) }, settings)
   end
 
+  -- A function that lets time pass for the jobs, so many seconds whenever the command has made
+  -- `requests` further ones.
+  local function passing(requests, ...)
+    local steps = { ... }
+    return function()
+      local made = 0
+      for _, seconds in ipairs(steps) do
+        made = made + requests
+        server:await{ requests = made, timeout = 60 }
+        server:advance(seconds)
+      end
+    end
+  end
+
   local function phase(uuid, name, more)
     return { status = 200, body = ('{"job":{"uuid":"%s","phase":"BATCH_JOB_PHASE_%s"%s}}')
       :format(uuid, name, more or "") }
@@ -78,9 +92,9 @@ describe("gradient-jobs watch", function()
   end)
 
   it("without uuids, shows all that are not over, with a request for each look", function()
-    server:set{ jobs = 300, active = 0, duration = 0.8 }
+    server:set{ jobs = 300, active = 0, duration = 3600 }
     server:grow(3)
-    local output = print_of{ "watch", table.unpack(interval) }
+    local output = print_of({ "watch", table.unpack(interval) }, { meanwhile = passing(6, 3601) })
     assert.matches("\n3 jobs: 3 succeeded\n$", output)
     local sent = targets()
     assert.same({ "/v2/gen-ai/indexing_jobs?page=1&per_page=200",
@@ -117,14 +131,15 @@ describe("gradient-jobs watch", function()
   describe("on a terminal", function()
     it("draws in place", function()
       local uuids = {}
-      for number = 1, 3 do uuids[number] = start({ duration = 0.3 * number }, number) end
-      local output = watch(uuids, { terminal = small }).output
+      for number = 1, 3 do uuids[number] = start({ duration = 60 * number }, number) end
+      local output = watch(uuids, { terminal = small, meanwhile = passing(7, 61, 60, 60) }).output
       local screen = command.screen(output, 80)
       assert.equal(5, #screen)
       assert.matches("^KNOWLEDGE BASE +JOB +STATE +PROGRESS +DONE +TIME$", screen[1])
       for number = 1, 3 do
         assert.matches("  " .. uuids[number]:sub(1, 8), screen[number + 1], 1, true)
-        assert.matches("  succeeded +[█]+  +[%d,]+/[%d,]+ files  0:0%d$", screen[number + 1])
+        assert.matches(("  succeeded +[█]+  +[%%d,]+/[%%d,]+ files  %d:0%%d$")
+          :format(number), screen[number + 1])
       end
       assert.equal("3 jobs: 3 succeeded", screen[5])
       local _, redraws = output:gsub("\27%[5A", "")
@@ -133,12 +148,12 @@ describe("gradient-jobs watch", function()
     end)
 
     it("never draws more than there is room for, but in the end", function()
-      server:set{ duration = 0.6 }
+      server:set{ duration = 60 }
       server:grow(10)
-      server:set{ duration = 1.2 }
+      server:set{ duration = 120 }
       server:grow(2)
-      local output = print_of({ "watch", "--interval", "0.2" },
-        { terminal = { columns = 60, rows = 8 } })
+      local output = print_of({ "watch", table.unpack(interval) },
+        { terminal = { columns = 60, rows = 8 }, meanwhile = passing(6, 61, 60) })
       local drawn = output:match("^(.-)\27%[%d+A")
       assert.equal(7, #command.screen(drawn, 60))
       assert.matches("\n\27%[2K… and 8 more\n\27%[2K12 jobs: ", drawn)
@@ -154,12 +169,13 @@ describe("gradient-jobs watch", function()
     end)
 
     it("leaves nothing behind that a narrower terminal has broken into several lines", function()
-      local uuid = start{ duration = 1 }
-      local output = run({ "watch", uuid, "--interval", "0.1" }, {
+      local uuid = start{ duration = 3600 }
+      local output = run({ "watch", uuid, table.unpack(interval) }, {
         terminal = { columns = 120, rows = 24 },
         meanwhile = function(_, resize)
-          server:await{ requests = 5 }
+          server:await{ requests = 5, timeout = 60 }
           resize(40)
+          passing(25, 3601)()
         end,
       }).output
       local before, up
@@ -220,7 +236,7 @@ describe("gradient-jobs watch", function()
       local result = run({ "watch", "a", "--no-names", table.unpack(interval) },
         { terminal = { columns = 120, rows = 24 } })
       assert.equal(0, result.status)
-      assert.matches("\27%[33mno answer for 0:03\27%[0m\n\27%[J", result.output)
+      assert.matches("\27%[33mno answer for 0:0%d\27%[0m\n\27%[J", result.output)
       assert.equal(3, #command.screen(result.output, 120))
     end)
 
