@@ -1,14 +1,13 @@
 /*
-** client.c: a client: its connections in a CURLM, the descriptors that libcurl wants watched, and
-** what its requests have in common. It never waits but in client:wait, which is what a program gets
-** that has no event loop of its own.
+** client.c: a client: its connections, the descriptors that libcurl wants watched, and what its
+** requests have in common. It waits only in client:wait, for programs without an event loop.
 ** https://curl.se/libcurl/c/libcurl-multi.html ("multi_socket")
 **
-** Connections live in pools, a CURLM each. A request joins the first one that has room: libcurl goes
-** through all connections of a CURLM for each request, so thousands of them need several. When the
-** connections of a pool cannot be trusted any more, it is retired: no request joins it, what runs in
-** it goes on, and its connections close with the last of that. So no later request goes over a
-** connection that fell silent, or that has something to say that nobody asked for.
+** Connections live in pools, one CURLM each. A request joins the first pool that has room: for each
+** request libcurl goes through all connections of its CURLM, so thousands of them need several. A
+** pool whose connections cannot be trusted is retired: no request joins it, those in it go on, and
+** its connections close with the last of these. So no later request goes over a connection that
+** fell silent, or that has brought something nobody asked for.
 */
 #include "client.h"
 
@@ -30,13 +29,13 @@
 
 #include "transfer.h"
 
-/* Steps that libcurl asks for at once are taken at once, but not more than these in a row, and none
-** after so many bytes of answers: a host with an event loop has other things to do. The last one may
-** bring 3.2 MB more: libcurl fills its buffer up to 100 times in one. */
+/* Steps that libcurl wants at once are taken at once, but at most so many in a row, and none after
+** so many bytes of answers: an event loop has other things to do. The last step may bring 3.2 MB
+** more, because libcurl fills its buffer up to 100 times in one. */
 #define MAX_EAGER_STEPS 8
 #define MAX_EAGER_BYTES ((size_t)1024 * 1024)
 
-/* transfers that share a pool: as many as an HTTP/2 server commonly takes over one connection */
+/* transfers that share a pool: as many as an HTTP/2 server commonly allows on one connection */
 #define POOL_SIZE 100
 
 /* easy handles that are kept for requests to come, and how often one is used: libcurl before 8.20
@@ -44,9 +43,9 @@
 #define MAX_SPARE 4
 #define MAX_USES  5
 
-/* CURLOPT_QUICK_EXIT (7.87) and CURLMOPT_QUICK_EXIT (8.20): a name server that is silent must not hold up
-** a close. By number, since the libcurl that is there when the program runs may be newer than its
-** headers were here; an older one takes no notice. */
+/* CURLOPT_QUICK_EXIT (7.87) and CURLMOPT_QUICK_EXIT (8.20): a silent name server must not delay a
+** close. By number, since the program may run with a libcurl that is newer than these headers; an
+** older one ignores them. */
 #define QUICK_EXIT_EASY  ((CURLoption)322)
 #define QUICK_EXIT_MULTI ((CURLMoption)21)
 
@@ -62,11 +61,11 @@ struct watch {
   struct watch *previous, *next; /* in one of the pool's lists */
   int fd;                        /* as libcurl, or the client, knows it */
   int out;                       /* what is lent: `fd`, or a duplicate of it; -1: there is none */
-  int loans;                     /* that have it out: an event loop watches it */
+  int loans;                     /* that hold it: an event loop watches it */
   short events;                  /* POLLIN | POLLOUT: what libcurl waits for; 0 while idle */
   int ours;                      /* opened by open_socket: it is closed by close_socket */
-  int common;                    /* libcurl waits for it for itself, not for one transfer */
-  int multiplexed;               /* HTTP/2: it may have something to say while idle */
+  int common;                    /* libcurl watches it for itself, not for one transfer */
+  int multiplexed;               /* HTTP/2: frames may come while it is idle */
 };
 
 /* some connections */
@@ -77,11 +76,11 @@ struct pool {
   struct transfer *transfers;  /* those that run */
   int running;                 /* how many these are */
   struct watch *active, *idle; /* descriptors that libcurl waits for, or does not */
-  int common;                  /* of the active ones, how many are `common` */
-  unsigned long acts;          /* times that libcurl was let to work */
+  int common;                  /* how many of the active ones are `common` */
+  unsigned long acts;          /* how often libcurl was called to work */
   int retired;
   int broken;   /* libcurl gave up on it (no memory for a callback) */
-  int selected; /* scratch: the step at hand is about some of its transfers */
+  int selected; /* scratch: the current call is for some of its transfers */
 };
 
 struct client {
@@ -99,7 +98,7 @@ struct client {
   size_t watches, room;
   struct watch *wake; /* a pipe, readable while a transfer has ended that others wait for */
   int wake_writer;
-  int announced;   /* such transfers */
+  int announced;   /* how many such transfers there are */
   size_t received; /* bytes of answers, since the latest step began */
   struct spare spare;
   char *authorities; /* PEM, as long as libcurl needs it */
@@ -109,8 +108,8 @@ struct client {
 
 /* ---- SIGPIPE ---- */
 
-/* Around calls of libcurl that may write to a socket: a peer that is gone must not kill the host
-** (libcurl leaves that to us with CURLOPT_NOSIGNAL). */
+/* For calls of libcurl that may write to a socket: a peer that is gone must not kill the host
+** (CURLOPT_NOSIGNAL leaves that to us). */
 struct sigpipe {
   sigset_t mask;
   int was_pending;
@@ -169,7 +168,7 @@ static void unlink_watch(struct watch *w) {
     w->next->previous = w->previous;
 }
 
-/* Notes what libcurl waits for, for a transfer or (NULL) for itself. */
+/* Notes what libcurl waits for. */
 static void set_events(struct watch *w, short events) {
   if ((w->events != 0) == (events != 0)) {
     w->events = events;
@@ -246,9 +245,9 @@ static struct watch *add_watch(struct client *c, struct pool *pool, int fd) {
   return w;
 }
 
-/* The client and libcurl are done with it. It goes once no event loop has it, which must not be left
-** with a number that the next socket may get: the end of the connection wakes the loop, so that it
-** gives the descriptor back. `out` is closed here, unless it is libcurl's. */
+/* Removes a watch that the client and libcurl no longer need. While an event loop watches it, it
+** stays open, so that no new socket gets its number; the end of the connection wakes the loop,
+** which then gives it back. Else `out` is closed here, unless it is libcurl's. */
 static void remove_watch(struct watch *w) {
   int is_own = w->client->process == getpid(); /* a forked child must not end its parent's */
   disown_watch(w);
@@ -316,9 +315,9 @@ static struct transfer *transfer_of(CURL *easy) {
   return t;
 }
 
-/* CURLMOPT_SOCKETFUNCTION: what libcurl wants to know of a descriptor from now on. One that it has
-** opened without us (for a name look-up) it also closes without us: a duplicate of it is lent, or
-** nothing when descriptors are short, so that a step finds out a little later. */
+/* CURLMOPT_SOCKETFUNCTION: what libcurl waits for from now on. A descriptor that it opened itself
+** (for a name look-up) it also closes itself, so a duplicate of it is lent; or nothing, when
+** descriptors are short, so that a step finds out a little later. */
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *unused) {
   struct pool *pool = userdata;
   struct watch *w = find_watch(pool->client, fd);
@@ -347,7 +346,7 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, 
 
 /* ---- which descriptors ---- */
 
-/* The transfers that a call of Lua's is about: those of the table at `index`; or all, without one. */
+/* The transfers that a call from Lua is for: those in the table at `index`, or all without one. */
 struct selection {
   lua_State *L;
   int index;
@@ -403,8 +402,8 @@ static size_t poll_too(struct client *c, size_t n, const struct watch *w, short 
   return n + 1;
 }
 
-/* Does it share its connection with transfers of other callers? Then it has no descriptor of its
-** own, and watches all that are not for somebody's name look-up. */
+/* Does it share its connection with other transfers? Then it has no descriptor of its own, and
+** watches all except those of others' name look-ups. */
 static int is_sharing(const struct transfer *t) {
   const struct watch *w;
   if (t->easy == NULL || !t->may_share)
@@ -415,8 +414,8 @@ static int is_sharing(const struct transfer *t) {
   return 1;
 }
 
-/* Fills c->polled with the descriptors of the selected transfers, and with those that libcurl needs for
-** itself in their pools; returns how many. */
+/* Fills c->polled with the descriptors of the selected transfers, and with those that libcurl
+** watches for itself in their pools; returns how many. */
 static size_t collect(struct client *c, const struct selection *s) {
   size_t n = 0;
   lua_Integer i;
@@ -485,7 +484,7 @@ static int new_pipe(int ends[2]) {
 #endif
 }
 
-/* Opens the pipe; without one, whoever waits finds out a little later. */
+/* Opens the pipe. Without one, those who wait find out a little later. */
 static void open_wake(struct client *c) {
   int ends[2];
   if (c->wake != NULL || !new_pipe(ends))
@@ -504,8 +503,8 @@ static void open_wake(struct client *c) {
     wake(c);
 }
 
-/* A transfer ended: tells those who wait for it elsewhere. Only those: the pipe would stay readable,
-** and all others would spin. */
+/* A transfer has ended: wakes those who wait for it elsewhere. If nobody does, nobody would drain
+** the pipe, and all others would spin. */
 static void announce(struct client *c, struct transfer *t) {
   if (t->waiters == 0 || t->announced)
     return;
@@ -613,8 +612,8 @@ static void forget_watches(struct watch *w) {
   }
 }
 
-/* Ends what runs in the pool at *at, as failed connections or as closed by the program, and lets all
-** its connections go. */
+/* Closes the pool at *at: ends its transfers, as failed connections or (without a failure) as
+** closed by the program, and closes its connections. */
 static void close_pool(struct client *c, struct pool **at, const char *failure) {
   struct pool *pool = *at;
   struct sigpipe guard;
@@ -639,8 +638,8 @@ static int has_room(const struct pool *pool) {
   return !pool->retired && pool->running < POOL_SIZE;
 }
 
-/* Closes the pools that are over. One that is empty keeps its connections for the next request, unless
-** that would join an earlier one. */
+/* Closes the pools that are not needed. An empty one keeps its connections for the next request,
+** unless that would join an earlier one. */
 static void sweep(struct client *c) {
   struct pool **at = &c->pools;
   int others = 0; /* earlier ones that have room */
@@ -657,9 +656,9 @@ static void sweep(struct client *c) {
   }
 }
 
-/* Does one of the pool's idle connections have something to say that nobody asked for: a second
-** answer, a word of farewell, the end? HTTP/2 is different: libcurl deals with the frames that come
-** while it is idle. */
+/* Has something come on an idle connection of the pool that nobody asked for: a second answer, a
+** last message, its end? HTTP/2 is different: libcurl handles the frames that come while it is
+** idle. */
 static int is_unsound(struct client *c, const struct pool *pool) {
   size_t n = 0;
   const struct watch *w;
@@ -674,7 +673,7 @@ static int is_unsound(struct client *c, const struct pool *pool) {
   return ready > 0;
 }
 
-/* The pool for the next request; NULL when there is none to be had. */
+/* The pool for the next request; NULL when none can be opened. */
 static struct pool *find_pool(struct client *c) {
   struct pool **at;
   sweep(c);
@@ -728,8 +727,8 @@ static size_t read_authorities(struct client *c, const char *name) {
 
 #endif
 
-/* The authorities are read here and now: a host may confine itself (chroot) before the first call.
-** What cannot be read, or not by this TLS library, is left to libcurl, which says so in each call.
+/* The authorities are read now, because a host may confine itself (chroot) before the first call. A
+** file that cannot be read, or not by this TLS library, is left to libcurl: each call reports it.
 ** https://curl.se/libcurl/c/CURLOPT_CAINFO_BLOB.html */
 static void set_authorities(lua_State *L, struct client *c, CURLcode *code) {
   if (lua_getfield(L, 1, "ca_file") != LUA_TNIL) {
@@ -759,7 +758,7 @@ static CURLcode set_protocols(CURL *easy) {
 #endif
 }
 
-/* What libcurl does not do by itself, and its build may lack: no failure is an error here. */
+/* Options that the build of libcurl may lack: a failure is no error. */
 static void set_preferences(CURL *easy) {
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -842,8 +841,8 @@ static struct client *check_client(lua_State *L) {
   return type_check(L, 1, client_type);
 }
 
-/* Descriptors that are out, to be waited for, and the transfers for whose sake. A loan returns them
-** by itself, however the wait ends. Its user values keep the client and the transfers alive. */
+/* Descriptors that are lent to an event loop, and the transfers that it waits for. However the wait
+** ends, a loan returns them by itself. Its user values keep the client and the transfers alive. */
 struct loan {
   struct client *client; /* NULL once it is returned */
   size_t watches, transfers;
@@ -887,7 +886,7 @@ static int loan_close(lua_State *L) {
   return 0;
 }
 
-/* loan:fds() → sequence of {fd = integer, events = "r" | "w" | "rw"}, a new one that may be changed */
+/* loan:fds() → a new sequence of {fd = integer, events = "r" | "w" | "rw"}, the caller's own */
 static int loan_fds(lua_State *L) {
   static const char *const names[] = {"r", "r", "w", "rw"};
   const struct loan *loan = type_check(L, 1, loan_type);
@@ -909,9 +908,9 @@ static int loan_fds(lua_State *L) {
 }
 
 /* client:lend([transfers]) → loan
-** What to wait for before the next step: the sockets of these transfers (a sequence; all without one),
-** and a pipe that tells when one of them has ended during another's step. None of the descriptors is
-** closed before the loan is: a closed connection becomes ready instead. */
+** What to wait for before the next step: the sockets of these transfers (a sequence; all without
+** one), and a pipe that tells when one of them has ended during another's step. None of the
+** descriptors is closed before the loan is: a closed connection becomes ready instead. */
 static int client_lend(lua_State *L) {
   struct client *c = check_client(L);
   struct selection s = select_transfers(L, c, 2);
@@ -933,7 +932,7 @@ static int client_lend(lua_State *L) {
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, -2, 2);
-  if (c->closed) /* perhaps by a finalizer, while memory was asked for */
+  if (c->closed) /* perhaps by a finalizer, while memory was allocated */
     return 1;
   s = select_transfers(L, c, s.count == -1 ? 5 : 3); /* nothing raises from here on */
   loan->client = c;
@@ -1052,8 +1051,8 @@ static void finish_transfers(struct client *c, int all) {
 }
 
 /* client:step([transfers]) → number of transfers that still run; never blocks
-** With transfers (a sequence), only their sockets are looked after, so that thousands of coroutines,
-** each with a transfer of its own, do not do one another's work; without, all. */
+** With transfers (a sequence), it looks only at their sockets, so that thousands of coroutines,
+** each with a transfer of its own, do not do one another's work; without them, at all sockets. */
 static int client_step(lua_State *L) {
   struct client *c = check_client(L);
   struct selection s = select_transfers(L, c, 2);
@@ -1076,8 +1075,8 @@ static int client_step(lua_State *L) {
   return 1;
 }
 
-/* client:timeout([transfers]) → seconds after which libcurl wants a step for these (a sequence), or for
-** any, whatever happens; nil: never */
+/* client:timeout([transfers]) → seconds after which libcurl wants a step for these (a sequence), or
+** for any, even if nothing happens; nil: never */
 static int client_timeout(lua_State *L) {
   struct client *c = check_client(L);
   struct selection s = select_transfers(L, c, 2);
@@ -1175,15 +1174,15 @@ static int close_transfer(lua_State *L) {
   return 0;
 }
 
-/* __gc: if it is still being decoded, that was ended by an error. */
+/* __gc: a decoding that seems to go on was ended by an error. */
 static int collect_transfer(lua_State *L) {
   transfer_check(L, 1)->decoding = 0;
   return close_transfer(L);
 }
 
-/* transfer:expire(message): its time is over: it ends with the code "timeout", unless an answer outside
-** 2xx is there. A connection that took the request and on which nothing of an answer came may be dead:
-** its pool is retired, so that the next request goes over a new one. */
+/* transfer:expire(message): ends a transfer whose time is over, with the code "timeout" unless an
+** answer outside 2xx is there. A connection that took the request and brought nothing back may be
+** dead: its pool is retired, so that the next request goes over a new one. */
 static int expire_transfer(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
   const char *message = luaL_checkstring(L, 2);

@@ -65,9 +65,9 @@ static void push_part(lua_State *L, struct url *u, CURLUPart part) {
   }
 }
 
-/* core.url(text [, proxy]) → url as libcurl writes it, scheme, host, path, query, fragment (strings or
-** nil); nil, message when libcurl cannot read it. Credentials are refused in a URL: they would end up
-** in logs. A proxy's may have them, any scheme, or none (then it is http). */
+/* core.url(text [, proxy]) → url as libcurl writes it, scheme, host, path, query, fragment (strings
+** or nil); nil, message when libcurl cannot read it. Credentials are refused in a URL: they would
+** end up in logs. A proxy's may have them, any scheme, or none (then it is http). */
 static int url(lua_State *L) {
   static const CURLUPart parts[] = {CURLUPART_URL,  CURLUPART_SCHEME, CURLUPART_HOST,
                                     CURLUPART_PATH, CURLUPART_QUERY,  CURLUPART_FRAGMENT};
@@ -81,7 +81,7 @@ static int url(lua_State *L) {
   u->handle = curl_url();
   if (u->handle == NULL)
     return out_of_memory(L);
-  if (strlen(text) == length) /* libcurl would not see what is behind a zero byte */
+  if (strlen(text) == length) /* libcurl would not see what comes after a zero byte */
     code = curl_url_set(u->handle, CURLUPART_URL, text, flags | CURLU_URLENCODE);
   if (code == CURLUE_OUT_OF_MEMORY)
     return out_of_memory(L);
@@ -141,8 +141,8 @@ static int terminal_size(lua_State *L) {
   return 2;
 }
 
-/* core.interrupt(): ends the process by SIGINT, as if nobody handled it. Only so does the shell that
-** waits for it end the loop around it, too. */
+/* core.interrupt(): ends the process by SIGINT, as if there were no handler. Only then does a shell
+** also end the loop from which it started the process. */
 static int interrupt(lua_State *L) {
   (void)L;
   (void)signal(SIGINT, SIG_DFL);
@@ -150,8 +150,8 @@ static int interrupt(lua_State *L) {
   return 0;
 }
 
-/* Once per process: libcurl's global state, which is never torn down since other users of libcurl
-** may live in the same process; and its version, for which two threads must not ask at once. */
+/* Once per process: libcurl's global state, which is never torn down since the process may have
+** other users of libcurl; and its version, which two threads must not ask for at the same time. */
 static CURLcode global_init(const char **version) {
   static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   static const char *known = NULL;

@@ -31,7 +31,7 @@
 #define MAX_GUESS   1000 /* members that an object gets room for on a guess, which may be wrong */
 #define NEAR_LEVELS 24   /* what is on the C stack, of which some threads have little: levels, */
 #define NEAR_BYTES  512  /* and bytes of strings that have escapes; more is in a userdata */
-#define STEP        27   /* so many powers of five fit 64 bits */
+#define STEP        27   /* so many powers of five fit into 64 bits */
 
 /* the name of a member as it was met in the text; its string is on the Lua stack meanwhile */
 struct name {
@@ -114,8 +114,8 @@ static inline int count_before(uint64_t bits) {
 /*
 ** Marks, by their top bits, the bytes that do not stand for themselves in a string. The lowest mark
 ** is right; others may be wrong. A byte borrows from its top bit where it is smaller than what is
-** subtracted: x ^ '\\' than 1 where x is a backslash, x ^ 2 than 0x21 where x is a quote or a control
-** character. What is not ASCII has that bit anyway.
+** subtracted: x ^ '\\' than 1 where x is a backslash, x ^ 2 than 0x21 where x is a quote or a
+** control character. What is not ASCII has that bit anyway.
 */
 static inline uint64_t mark_special(uint64_t word) {
   uint64_t marks = ((word ^ EIGHT('\\')) - EIGHT(1)) | ((word ^ EIGHT(2)) - EIGHT(0x21)) | word;
@@ -142,7 +142,7 @@ static inline const char *skip_space(const struct decoder *d, const char *p) {
 
 /* ---- strings ---- */
 
-/* skips bytes that stand for themselves, but for the last ones of the text */
+/* skips bytes that stand for themselves, except for the last few of the text */
 static inline const char *skip_plain(const struct decoder *d, const char *p) {
   for (; d->end - p >= 8; p += 8) {
     uint64_t marks = mark_special(word_at(p));
@@ -170,7 +170,7 @@ static inline const char *check_utf8(struct decoder *d, const char *p) {
   return wrong == 0 ? p + size : fail(d, p + count_before(wrong), "the rest of a UTF-8 sequence");
 }
 
-/* the same as find_quote, from where a byte is not plain, or near the end of the text */
+/* find_quote from a byte on that is not plain, or near the end of the text */
 static const char *find_quote_slowly(struct decoder *d, const char *p) {
   for (;;) {
     if (d->end - p < 8)
@@ -207,8 +207,8 @@ static inline const char *read_hex(struct decoder *d, const char *p, unsigned *c
 }
 
 /*
-** Reads a \u escape, from its 'u' on, and writes its character as UTF-8. Two are one character where
-** they are a surrogate pair; otherwise the second is read again, for itself.
+** Reads a \u escape, from its 'u' on, and writes its character as UTF-8. Two are one character
+** where they are a surrogate pair; otherwise the second is read again, for itself.
 */
 static const char *read_unicode(struct decoder *d, const char *p, char **out) {
   static const unsigned char leads[4] = {0, 0xc0, 0xe0, 0xf0};
@@ -247,7 +247,8 @@ static inline char *make_room(struct decoder *d, char *out, size_t more) {
   return out;
 }
 
-/* reads a string that has its first backslash at p: checks the rest and replaces escapes in one go */
+/* reads a string that has its first backslash at p: checks the rest and replaces escapes in one go
+** */
 static const char *read_escaped(struct decoder *d, const char *start, const char *p) {
   static const unsigned char characters[256] = {
       ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
@@ -384,7 +385,8 @@ static int push_nearest(lua_State *L, const struct decimal *n, int negative) {
   return 1;
 }
 
-/* does the same in any case: the C library converts a numeral that no locale's point is in */
+/* pushes the nearest float in any case: the C library converts a numeral without a decimal point,
+   so that the locale does not matter */
 static void push_exact(struct decoder *d, const struct decimal *n, const char *p, const char *end) {
   char *out = make_room(d, d->scratch, (size_t)(end - p) + 32);
   for (; p < end && *p != 'e' && *p != 'E'; p++) {
@@ -428,7 +430,7 @@ static const char *read_number(struct decoder *d, const char *start) {
 
 /* ---- names of members ---- */
 
-/* whether this name, up to its closing quote, is what stands at p; never so near the end */
+/* whether this name, up to its closing quote, stands at p; near the end of the text always no */
 static inline int is_name(const struct decoder *d, const struct name *name, const char *p) {
   if (d->end - p - 8 < name->size || (word_at(p) & name->mask) != name->head)
     return 0;
@@ -461,8 +463,9 @@ static unsigned char learn_name(struct decoder *d, const char *p, ptrdiff_t size
 
 /*
 ** Reads a name, from after its opening quote. The objects of an array mostly have the same names
-** in the same order: so the guess is the name that came next last time, and if it holds, comparing
-** the bytes is all there is to do: a tenth of a page. (The same for values was measured: no gain.)
+** in the same order. So the guess is the name that came next last time; if it is right, comparing
+** the bytes is all there is to do. That saves a tenth of a page's time. (For values there is no
+** gain.)
 */
 static inline const char *read_name(struct decoder *d, const char *p) {
   struct level *level = d->level;
@@ -532,7 +535,8 @@ static void make_array(lua_State *L, int count, int size) {
 
 /*
 ** Puts the value on the top of the stack into its container, and closes the containers that end
-** after it. Returns where the next value begins; or, when no container is open, what it was given.
+** after it. Returns where the next value begins, or the end of the last one if no container is
+** open.
 */
 static inline const char *end_value(struct decoder *d, const char *p) {
   while (d->depth > 0) {
@@ -579,7 +583,7 @@ static struct level *open_level(struct decoder *d) {
   return ++d->level;
 }
 
-/* begins the array or object at p; an object's table is as large as the last one became */
+/* begins the array or object at p; an object gets as much room as the last one at its depth took */
 static const char *begin_container(struct decoder *d, const char *p) {
   int is_object = *p == '{';
   if (d->depth == JSON_MAX_DEPTH)

@@ -15,17 +15,17 @@
 /* bytes of a header block, as many as a browser takes */
 #define MAX_HEAD ((size_t)256 * 1024)
 
-/* what a body's buffer starts with at the most, whatever Content-Length claims */
+/* the largest buffer that a body starts with, whatever Content-Length claims */
 #define MAX_FIRST_RESERVE ((size_t)1024 * 1024)
 
-/* libcurl's code for a header line over 100 KiB: CURLE_TOO_LARGE, since 8.6; before, it says that it
-** is out of memory */
+/* libcurl's code for a header line over 100 KiB: CURLE_TOO_LARGE, since 8.6; before that, it says
+** that it is out of memory */
 #define TOO_LARGE 100
 
 /* the largest buffer that is kept for the next answer */
 #define MAX_SPARE_BODY ((size_t)256 * 1024)
 
-/* what a request gets that does not say */
+/* for requests that do not say */
 #define DEFAULT_CONNECT_TIMEOUT 5.0
 #define DEFAULT_MAX_BODY        ((lua_Integer)64 * 1024 * 1024)
 
@@ -102,7 +102,7 @@ static int buffer_reserve(struct buffer *b, size_t more) {
   return 1;
 }
 
-/* Appends within `max`; else remembers why not, and the callback's 0 stops the transfer. */
+/* Appends within `max`. Else it notes why not, and the callback's 0 stops the transfer. */
 static size_t receive(struct transfer *t, struct buffer *b, size_t max, enum stop over,
                       const char *bytes, size_t length) {
   if (length > max - b->length)
@@ -124,7 +124,8 @@ static int is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* A folded line belongs to the one before; RFC 9112, 5.2 asks for spaces in the place of the fold. */
+/* A folded line belongs to the one before; RFC 9112, 5.2 asks for spaces in the place of the fold.
+** */
 static void unfold(struct buffer *head) {
   while (head->length > 0 && is_blank(head->bytes[head->length - 1]))
     head->length--;
@@ -153,12 +154,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *userdata) {
 /* CURLOPT_WRITEFUNCTION: a piece of the body, decompressed */
 static size_t on_body(char *bytes, size_t size, size_t count, void *userdata) {
   struct transfer *t = userdata;
-  if (t->body.capacity == 0) { /* a good guess saves copies; a wrong one costs nothing */
+  if (t->body.capacity == 0) {
     t->body = t->spare->body;
     memset(&t->spare->body, 0, sizeof(t->spare->body));
   }
   if (t->body.length == 0) {
-    curl_off_t announced = -1;
+    curl_off_t announced = -1; /* if it is right, it saves copies */
     curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
     if (announced > 0 && announced <= (curl_off_t)MAX_FIRST_RESERVE)
       (void)buffer_reserve(&t->body, (size_t)announced);
@@ -239,9 +240,9 @@ static void set_method(lua_State *L, struct transfer *t, int request, CURLcode *
   lua_pop(L, 3);
 }
 
-/* Path and query once more. When libcurl has no memory for its own copy of the query, it goes on
-** without one (parseurlandfillconn in its url.c), which is the request for another page. Not for a
-** proxy that wants the whole URL as target: only one of plain http does. */
+/* The path and query of the URL, which libcurl gets once more: without memory for its own copy of
+** the query, it sends none (parseurlandfillconn in its url.c), and that asks for another page. A
+** proxy for plain http wants the whole URL as target, and gets it from libcurl. */
 static const char *target_of(const char *url) {
   const char *target = strstr(url, "://");
   if (target != NULL)
@@ -270,9 +271,9 @@ static void set_url(lua_State *L, struct transfer *t, const struct transfer_defa
   lua_pop(L, 2);
 }
 
-/* The time for a connection is libcurl's to divide among a host's addresses. Whoever drives the
-** transfer reckons it, too: libcurl counts time in which nobody let it work, and may miss the end of
-** the time by a millisecond, and then for good. All other time is theirs alone. */
+/* libcurl divides the time for a connection among a host's addresses. The driver counts that time,
+** too: libcurl also counts time in which nobody called it, and may miss the end by a millisecond,
+** and then for good. All other times are the driver's alone. */
 static void set_limits(lua_State *L, struct transfer *t, int request, CURLcode *code) {
   lua_Number seconds = DEFAULT_CONNECT_TIMEOUT;
   lua_Integer max_body = DEFAULT_MAX_BODY;
@@ -327,8 +328,8 @@ void transfer_explain(struct transfer *t, const char *message) {
   strncpy(t->message, message, sizeof(t->message) - 1);
 }
 
-/* Whether the server may have seen the request. What went to a proxy to ask for a tunnel has not
-** reached it: without a connection of its own behind that, TLS with the server has not begun. */
+/* Whether the server may have seen the request. What asks a proxy for a tunnel does not reach the
+** server; on a new connection, nothing does before TLS is ready. */
 static int was_sent(CURL *easy, int is_tls) {
   long written = 0, tunnel = 0, connections = 0;
   curl_off_t tls_ready = 0;
@@ -342,7 +343,7 @@ static int was_sent(CURL *easy, int is_tls) {
 }
 
 /* Whether a certificate was refused because no trusted authority has signed it. OpenSSL says so by
-** one of these; other TLS libraries do not tell this from other reasons.
+** one of these; other TLS libraries do not distinguish the reasons.
 ** https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/ */
 static int is_authority_unknown(CURL *easy, CURLcode code) {
   long result = 0;
@@ -405,8 +406,8 @@ struct transfer *transfer_check(lua_State *L, int index) {
 
 /* ---- what Lua sees ---- */
 
-/* Is there an answer? One outside 2xx counts as soon as status and headers are whole: they say what
-** there is to say, and the body is as far as it came. */
+/* Is there an answer? One outside 2xx counts as soon as its status and headers are complete: they
+** say enough, and the body is what came of it. */
 static int has_answer(const struct transfer *t) {
   return t->easy == NULL && !t->closed &&
          (t->code == CURLE_OK || (t->head_complete && t->status / 100 != 2));
@@ -467,8 +468,8 @@ static int push_header(lua_State *L, const char *line, const char *end) {
   return 1;
 }
 
-/* Pushes the answer's headers as a table, then the head as it came; values of one name are joined as
-** RFC 9110, 5.3 allows. It is a copy that is read: a finalizer that runs meanwhile may close the
+/* Pushes the answer's headers as a table, then the head as it came; values of one name are joined
+** as RFC 9110, 5.3 allows. It reads a copy, because a finalizer that runs meanwhile may close the
 ** transfer. */
 static void push_headers(lua_State *L, const struct buffer *head) {
   const char *line, *last;
@@ -496,8 +497,8 @@ static void push_headers(lua_State *L, const struct buffer *head) {
 /* transfer:result() → nil while it runs
 **                   → status (integer), headers (table: lower-case name → value), head (string)
 **                   → nil, code, message, sent (boolean: the server may have seen the request)
-** code: "timeout", "certificate", "authority" (one that is trusted is missing), "too_large",
-** "closed", "connection". */
+** code: "timeout", "certificate", "authority" (no trusted one has signed the certificate),
+** "too_large", "closed", "connection". */
 static int transfer_result(lua_State *L) {
   struct transfer *t = transfer_check(L, 1);
   if (has_answer(t)) {

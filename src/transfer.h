@@ -1,6 +1,6 @@
 /*
 ** transfer.h: one HTTP request and its answer. Nothing here waits, and nothing here knows a CURLM:
-** a client (client.c) hands the easy handle to libcurl and tells when it is done.
+** a client (client.c) hands the easy handle to libcurl and says when it is done.
 */
 #ifndef GRADIENT_TRANSFER_H
 #define GRADIENT_TRANSFER_H
@@ -22,8 +22,8 @@ struct buffer {
   size_t length, capacity;
 };
 
-/* A body's buffer that is kept for the next answer: to free large blocks and to ask for them again makes
-** all other allocations slower. */
+/* A body's buffer that is kept for the next answer: freeing large blocks and allocating them again
+** makes all other allocations slower. */
 struct spare {
   struct buffer body;
   int closed; /* nothing is kept any more */
@@ -48,20 +48,20 @@ struct transfer {
   int has_body;      /* the request has: its handle is not used again */
   int sent;          /* the server may have seen the request */
   int multiplexed;   /* it went over HTTP/2 or later */
-  int is_unknown;    /* no authority that is trusted has signed the server's certificate */
+  int is_unknown;    /* no trusted authority has signed the server's certificate */
   int closed;        /* ended by the program */
   int uses;          /* of its easy handle, this one included */
-  int decoding;      /* so many times at the moment: the body must stay */
+  int decoding;      /* how many decodings are going on: the body must stay */
   char message[CURL_ERROR_SIZE];
 
-  /* what its client keeps with it, from sending it to its end */
+  /* its client's part, from the sending to the end */
   struct pool *pool;
   struct transfer *previous, *next; /* in the pool's list */
   unsigned long added;              /* pool->acts when it was added */
   struct watch *watches;            /* the descriptors that libcurl watches for it */
-  int waiters;                      /* loans that are about it */
+  int waiters;                      /* loans for it */
   int announced;                    /* it ended while somebody waited for it */
-  int selected;                     /* scratch: the step at hand is about it */
+  int selected;                     /* scratch: the current call is for it */
 };
 
 /* what all requests of a client have in common */
@@ -72,8 +72,8 @@ struct transfer_defaults {
   char *proxy;                /* of a request that names none; NULL: libcurl's */
 };
 
-/* Adds what transfers can do without their client to the metatable on top of the stack, and leaves
-** the table of their methods on it. */
+/* Adds the methods of transfers that need no client to the metatable on top of the stack, and
+** leaves the table of methods there. */
 void transfer_register(lua_State *L);
 
 /* Prepares a request: fills t->easy, which may hold a handle that was used before, from the request
@@ -90,7 +90,7 @@ void transfer_free(struct transfer *t);
 /* Frees a spare buffer; what comes back later is freed at once. */
 void spare_close(struct spare *spare);
 
-/* Keeps why a transfer failed that libcurl has no word for. */
+/* Sets the message of a failure for which libcurl has none. */
 void transfer_explain(struct transfer *t, const char *message);
 
 /* Reads the optional arguments keep_nulls, member and opener from `index` on. */
@@ -102,7 +102,7 @@ struct transfer *transfer_check(lua_State *L, int index);
 /* Appends a header line; an error when it holds a control character or memory is short. */
 void append_header(lua_State *L, struct curl_slist **list, int index);
 
-/* Keeps the first failure of a row of libcurl's calls. */
+/* Keeps the first failure of several calls of libcurl. */
 void note(CURLcode *first, CURLcode code);
 
 /* Raises the error that memory is short. */
