@@ -434,7 +434,7 @@ static void push_message(lua_State *L, const struct transfer *t) {
     lua_pushliteral(L, "the client was closed");
   else if (t->stop == STOP_HEAD_TOO_LARGE)
     lua_pushfstring(L, "the answer's headers are over %d bytes", (int)MAX_HEAD);
-  else if (t->stop == STOP_LINE_TOO_LONG)
+  else if (t->stop == STOP_LINE_TOO_LONG && t->message[0] == '\0')
     lua_pushliteral(L, "a header line of the answer is over 100 KiB, or libcurl is out of memory");
   else if (t->stop == STOP_BODY_TOO_LARGE)
     lua_pushfstring(L, "the answer is over max_body (%I bytes)", (LUAI_UACINT)t->max_body);
