@@ -550,9 +550,13 @@ static void leave_pool(struct transfer *t) {
   t->pool = NULL;
 }
 
-/* Keeps the easy handle of a transfer for another request, or frees it. */
+/* Keeps the easy handle of a transfer for another request, or frees it. Only one that went over a
+** connection which was there: libcurl 8.14 loses memory when a handle looks a second name up. */
 static void keep_easy(struct client *c, struct transfer *t) {
-  if (!t->has_body && t->uses < MAX_USES && !c->closed && c->spares < MAX_SPARE) {
+  long connections = 0;
+  curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connections);
+  if (t->code == CURLE_OK && connections == 0 && !t->has_body && t->uses < MAX_USES && !c->closed &&
+      c->spares < MAX_SPARE) {
     curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL); /* it goes with its transfer */
     c->spare_easy[c->spares].easy = t->easy;
     c->spare_easy[c->spares++].uses = t->uses;
