@@ -221,6 +221,13 @@ describe("gradient-jobs", function()
         .. "gradient%-jobs: permission_denied: [^\n]+\n$", result.errors)
     end)
 
+    it("leaves out times that were never set", function()
+      server:script{ { match = { path = "scheduled-indexing" }, status = 200,
+        body = '{"indexing_info":{"uuid":"s","time":"18:00:00","days":[1],'
+          .. '"last_ran_at":"0001-01-01T00:00:00Z","next_run_at":""}}' } }
+      assert.equal("handbook: mon at 18:00 UTC\n", print_of{ "schedule", "handbook" })
+    end)
+
     it("needs a time with days", function()
       fails(2, "--on needs --at", { "schedule", "handbook", "--on", "mon" })
     end)

@@ -25,9 +25,9 @@ end
 
 -- A column about the latest job; "-" where there was none.
 local function of_job(text)
-  return function(base, room)
+  return function(base)
     local job = job_of(base)
-    return job and text(job, room) or "-"
+    return job and text(job) or "-"
   end
 end
 

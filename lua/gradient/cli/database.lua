@@ -25,17 +25,15 @@ function database.run(session)
   local base = assert(names.find(client, parsed.kb))
   local name = format.text(base.name or base.uuid)
   local latest
-  local answer = assert(client.knowledge_bases.wait_for_database(base.uuid, {
-    poll_interval = parsed.interval, timeout = parsed.give_up,
-    on_progress = function(progress)
-      local status = format.short(progress.database_status, "")
-      if status ~= latest then output:line(("%s: %s"):format(name, status)) end
-      output:flush()
-      latest = status
-    end,
-  }))
-  local status = format.short(answer.database_status, "")
-  if status ~= latest then output:line(("%s: %s"):format(name, status)) end
+  local function tell(answer)
+    local status = format.short(answer.database_status, "")
+    if status ~= latest then output:line(("%s: %s"):format(name, status)) end
+    output:flush()
+    latest = status
+  end
+  tell(assert(client.knowledge_bases.wait_for_database(base.uuid, {
+    poll_interval = parsed.interval, timeout = parsed.give_up, on_progress = tell,
+  })))
 end
 
 return database

@@ -2,6 +2,7 @@
 
 local core = require "gradient.core"
 local jobs = require "gradient.job"
+local timestamp = require "gradient.timestamp"
 local width = require "gradient.cli.width"
 
 local format = {}
@@ -50,6 +51,13 @@ function format.count(number)
   return sign .. (digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
 end
 
+--- "12/40"; a total that is not known yet is "?".
+---@param number? function  how the numbers are written; default: format.count
+function format.fraction(done, total, number)
+  number = number or format.count
+  return ("%s/%s"):format(number(done), total == nil and "?" or number(total))
+end
+
 local byte_units = { "B", "kB", "MB", "GB", "TB", "PB" }
 
 --- 1234567 or "1234567" → "1.2 MB"; nothing is 0, anything else as it is.
@@ -83,10 +91,14 @@ function format.clock(seconds)
   return ("%d:%02d:%02d"):format(minutes // 60, minutes % 60, rest)
 end
 
---- A date-time of the API's → "2026-08-01 14:00:03 +0200 (3 h ago)", in the zone of this machine.
+--- A date-time of the API's → "2026-08-01 14:00:03 +0200 (3 h ago)", in the zone of this machine;
+--- nil if it was never set, anything else as it is.
 function format.moment(value)
   local seconds = jobs.time(value)
-  if not seconds then return format.text(value) end
+  if not seconds then
+    local is_unset = value == nil or value == "" or timestamp(value)
+    return not is_unset and format.text(value) or nil
+  end
   local distance = os.time() - seconds
   local how_far = distance < 0 and "in " .. format.age(-distance)
     or distance < 1 and "now" or format.age(distance) .. " ago"

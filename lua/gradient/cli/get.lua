@@ -29,12 +29,6 @@ local function add(page, label, text, style)
   if text then page[#page + 1] = { label = label, text = text, style = style } end
 end
 
--- A time in the year 1 was never set.
-local function moment(job, name)
-  local text = format.moment(job[name])
-  return text ~= "-" and not text:find "^0001%-" and text or nil
-end
-
 local function count(job, name)
   return job[name] ~= nil and format.count(job[name]) or nil
 end
@@ -58,7 +52,8 @@ local function state(job)
     progress.unit, math.min(100, progress.done * 100.0 // progress.total))
 end
 
-local labels = {
+-- Fields that have a line of their own, or are in the table of data sources.
+local is_shown = {
   uuid = true, knowledge_base_uuid = true, phase = true, status = true, created_at = true,
   started_at = true, finished_at = true, updated_at = true, completed_datasources = true,
   total_datasources = true, tokens = true, total_tokens = true, total_items_indexed = true,
@@ -70,7 +65,7 @@ local labels = {
 local function add_others(page, job)
   local names = {}
   for name in pairs(job) do
-    if not labels[name] then names[#names + 1] = name end
+    if not is_shown[name] then names[#names + 1] = name end
   end
   table.sort(names)
   for _, name in ipairs(names) do
@@ -87,10 +82,10 @@ local function page_of(job, names)
   add(page, "State", state(job), jobs.style(job))
   add(page, "Phase", job.phase and format.text(job.phase))
   add(page, "Status", job.status and format.text(job.status))
-  add(page, "Created", moment(job, "created_at"))
-  add(page, "Started", moment(job, "started_at"))
-  add(page, "Finished", moment(job, "finished_at"))
-  add(page, "Updated", moment(job, "updated_at"))
+  add(page, "Created", format.moment(job.created_at))
+  add(page, "Started", format.moment(job.started_at))
+  add(page, "Finished", format.moment(job.finished_at))
+  add(page, "Updated", format.moment(job.updated_at))
   local took = jobs.seconds_between(job.started_at, job.finished_at)
   add(page, rules.outcome(job) and "Took" or "Running for", took and format.clock(took))
   add(page, "Tokens", count(job, "total_tokens") or count(job, "tokens"))

@@ -28,16 +28,13 @@ function jobs.seconds_between(from, to)
   return from and math.max(0, (rules.time(to) or os.time()) - from)
 end
 
--- "3/8"; a total that is not known yet is "?".
 local function sources(job)
-  local done, total = job.completed_datasources, job.total_datasources
-  return ("%s/%s"):format(format.count(done), total == nil and "?" or format.count(total))
+  return format.fraction(job.completed_datasources, job.total_datasources)
 end
 
--- "12/40 files"; a total that is not known yet is "?".
 local function done_of(done, total, unit)
-  local number = unit == "bytes" and format.bytes or format.count
-  return ("%s/%s %s"):format(number(done), total and number(total) or "?", unit)
+  local fraction = format.fraction(done, total, unit == "bytes" and format.bytes or nil)
+  return ("%s %s"):format(fraction, unit)
 end
 
 -- What is done of a job's files, or else of its bytes or data sources; "-" before anything is.
@@ -47,6 +44,7 @@ local function done(job)
   return done_of(progress.done, progress.total, progress.unit)
 end
 
+-- The widest text that `done` may come to return.
 local function all_done(job)
   local progress = rules.progress(job)
   local most = math.max(progress.done, progress.total or 0)
@@ -55,8 +53,8 @@ end
 
 --- "12/40": the files that are done; "-" where nothing is known of files.
 function jobs.files(job)
-  local text = done(job):match "^(%S+) files$"
-  return text or "-"
+  local progress = rules.progress(job)
+  return progress.unit == "files" and format.fraction(progress.done, progress.total) or "-"
 end
 
 --- The part that is done, 0 to 1; nil while the whole is not known. A job that has succeeded is

@@ -19,7 +19,7 @@ function names.new(client)
   return setmetatable({ client = client, places = {} }, names_metatable)
 end
 
--- uuid → `name_of` what has it, for all of an iterator. A name is for convenience: without an
+-- A table from uuid to name, for all items of an iterator. Names are a convenience: without an
 -- answer, tables show uuids.
 local function collect(iterate, name_of)
   local found = {}

@@ -56,7 +56,7 @@ local function fit(columns, items, available, has_header)
     local more = math.max(0, math.min(spare, needs[position] - leasts[position]))
     widths[position], spare = leasts[position] + more, spare - more
   end
-  widths[1] = math.max(1, widths[1] + math.min(0, spare))
+  widths[1] = math.max(1, widths[1] + math.min(0, spare)) -- what still does not fit is cut there
   return kept, widths, math.max(0, spare)
 end
 

@@ -51,7 +51,8 @@ local function print_schedule(session, name, info)
   output:line(("%s: %s at %s UTC%s"):format(name, days_text(info.days), time,
     info.is_active == false and " (not active)" or ""))
   for _, entry in ipairs{ { "next run", info.next_run_at }, { "last run", info.last_ran_at } } do
-    if entry[2] then output:line(("  %s  %s"):format(entry[1], format.moment(entry[2]))) end
+    local moment = format.moment(entry[2])
+    if moment then output:line(("  %s  %s"):format(entry[1], moment)) end
   end
 end
 

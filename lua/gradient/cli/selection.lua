@@ -80,7 +80,7 @@ local selection_methods = {}
 
 local selection_metatable = { __index = selection_methods }
 
---- What becomes of the items of a list.
+--- Takes the items of a list, and prints them as the command line asks for it.
 ---@param parsed table  what the command line says
 ---@param output gradient.cli.output
 ---@param parts table  columns and fields, see printer.lua; job_of, function(item) → the job in it

@@ -18,7 +18,7 @@ local session_metatable = { __index = session_methods }
 local failed = 1 -- exit status
 local tick = 1 -- second
 
--- Errors about one thing. After any other, asking for the next is of no use.
+-- Errors that are about one item only. After any other, the next item would fail, too.
 local is_about_one = {
   bad_request = true, not_found = true, conflict = true, unprocessable_entity = true,
 }
@@ -44,7 +44,7 @@ function session_methods:wait(fds, seconds)
   until #fds > 0 or core.now() >= deadline
 end
 
---- Does something with each of these; says of which it failed, and goes on with the next.
+--- Acts on each item. If one fails, says which and why, and goes on with the next.
 ---@param kind string  what they are: "job"
 ---@param items string[]
 ---@param act fun(item: string): any, gradient.error?  nil and the error when it fails

@@ -29,9 +29,7 @@ local function count_column(name, field, rank)
 end
 
 local function files(source)
-  local total = source.total_file_count
-  return ("%s/%s"):format(format.count(source.indexed_file_count),
-    total == nil and "?" or format.count(total))
+  return format.fraction(source.indexed_file_count, source.total_file_count)
 end
 
 local function error_text(source)

@@ -40,7 +40,7 @@ local function is_finished(entry)
   return entry.job ~= nil and rules.is_finished(entry.job)
 end
 
--- What `room` lines can show: of too many, those first that are not over, and how many are missing.
+-- The entries that `room` lines can show, those that are not over first, and how many are left out.
 local function choose(entries, room)
   if #entries <= room then return entries, 0 end
   local shown = {}
