@@ -7,7 +7,7 @@ local gradient = require "gradient"
 local new_directory = require("spec.support.process").new_directory
 local shell = require "spec.support.shell"
 local tls = require "spec.support.tls"
-local uv = require "luv"
+local waiting = require "spec.support.waiting"
 
 -- The hosts have sanitizers of their own, and the scripts an interpreter: once is enough.
 local once = package.cpath:find("build/sanitized", 1, true) and pending or it
@@ -198,16 +198,11 @@ describe("a thousand lists", function()
   it("leave memory and descriptors where they were", function()
     local api <close> = apis.start{ jobs = 5 }
     local client <close> = gradient.client{ base_url = api.url, token = "test-token" }
-    local function descriptors_now()
-      local directory, count = uv.fs_scandir("/proc/self/fd"), 0
-      while uv.fs_scandir_next(directory) do count = count + 1 end
-      return count
-    end
     local function lists(count)
       for _ = 1, count do assert(client.indexing_jobs.list{}) end
       collectgarbage()
       collectgarbage()
-      return collectgarbage("count"), descriptors_now()
+      return collectgarbage("count"), waiting.open_descriptors()
     end
     local kilobytes, descriptors = lists(100)
     local kilobytes_after, descriptors_after = lists(1000)

@@ -197,7 +197,9 @@ function loops.get(name)
   if made[name] then return made[name] end
   if leaks[name] then return nil, "not with sanitizers" end
   local ok, loop = pcall(makers[name])
-  if not ok then return nil, (tostring(loop):match("[^\n]+")) end
+  if not ok then
+    return nil, tostring(loop):match("module '[^']+' not found") or tostring(loop):match("[^\n]+")
+  end
   made[name] = loop
   return loop
 end

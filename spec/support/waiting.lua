@@ -6,17 +6,17 @@
 --   waiting.together{f, g, …}      runs functions as coroutines; their clients need
 --                                  wait = coroutine.yield
 
-local cqueues = require("cqueues")
-local lfs = require("lfs")
+local cqueues = require "cqueues"
+local lfs = require "lfs"
 
---- Waits until one of the descriptors is ready, or the seconds are over.
+--- Waits until one of the descriptors is ready, or the seconds are over; returns whether one is.
 local function poll(fds, seconds)
   local wanted = {}
   for i, entry in ipairs(fds) do
     wanted[i] = { pollfd = entry.fd, events = entry.events }
   end
   wanted[#wanted + 1] = seconds
-  cqueues.poll(table.unpack(wanted))
+  return type(cqueues.poll(table.unpack(wanted))) == "table"
 end
 
 local function open_descriptors()
@@ -47,16 +47,6 @@ local function resume(thread, now)
   return coroutine.status(thread) ~= "dead" and { fds = fds, deadline = now + seconds } or nil
 end
 
-local function is_ready(fds)
-  for _, entry in ipairs(fds) do
-    local polled = { pollfd = entry.fd, events = entry.events }
-    if cqueues.poll(polled, 0) == polled then
-      return true
-    end
-  end
-  return false
-end
-
 --- Waits until one of the threads can go on.
 local function await_any(waits)
   local all, deadline = {}, math.huge
@@ -75,15 +65,9 @@ local function together(functions)
   end
   while next(waits) do
     await_any(waits)
-    for _, thread in ipairs((function()
-      local threads = {}
-      for thread in pairs(waits) do
-        threads[#threads + 1] = thread
-      end
-      return threads
-    end)()) do
-      local wait, now = waits[thread], cqueues.monotime()
-      if now >= wait.deadline or is_ready(wait.fds) then
+    for thread, wait in pairs(waits) do
+      local now = cqueues.monotime()
+      if now >= wait.deadline or poll(wait.fds, 0) then
         waits[thread] = resume(thread, now)
       end
     end

@@ -104,8 +104,10 @@ local function run_specs(sources, checkout, runner, cpath)
   for position, name in ipairs(specs) do words[position] = ("spec/%s_spec.lua"):format(name) end
   local path = "lua/?.lua;lua/?/init.lua;./?.lua;"
     .. must("env -i lua5.4 -e 'print(package.path)'"):match("[^\n]+")
-  return shell.run("cd %s && PATH=%s/bin:$PATH LUA_PATH=%s LUA_CPATH=%s lua5.4 %s %s", checkout,
-    sources, quote(path), quote("build/?.so;" .. cpath), runner, table.concat(words, " "))
+  -- LUA: what specs build in C is for the machine's own Lua, which has headers where make looks
+  return shell.run("cd %s && LUA=$(command -v lua5.4) PATH=%s/bin:$PATH LUA_PATH=%s LUA_CPATH=%s"
+    .. " lua5.4 %s %s", checkout, sources, quote(path), quote("build/?.so;" .. cpath), runner,
+    table.concat(words, " "))
 end
 
 local function try(apt, package, version, with_assertions)

@@ -4,10 +4,6 @@
 
 local loop = {}
 
---- The longest time that loops and hosts are asked to wait: many cannot count to math.huge, and a
---- `wait` may return early.
-loop.longest = 24 * 60 * 60
-
 -- An error in the coroutine goes to the loop, which has resumed it.
 local function must_resume(thread)
   local ok, problem = coroutine.resume(thread)
@@ -51,7 +47,7 @@ function loop.adapter(host)
     for _, want in ipairs(fds) do
       watched[#watched + 1] = host.watch(want.fd, want.events, wake)
     end
-    watched[#watched + 1] = host.after(math.min(seconds, loop.longest), wake)
+    watched[#watched + 1] = host.after(seconds, wake)
     watched.is_asleep = true
     sleep()
   end

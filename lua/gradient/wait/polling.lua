@@ -1,7 +1,6 @@
 --- `wait` for hosts that can put a coroutine to sleep, and watch no descriptors for it. While an
 --- answer is on its way it looks for it every few milliseconds: that costs a little CPU, and up to
---- `interval` for each round trip to the server. In a pause it looks once a second whether the
---- client was closed.
+--- `interval` for each round trip to the server.
 ---
 ---     local polling = require "gradient.wait.polling"
 ---     polling(copas.pause)                                                               copas
@@ -11,8 +10,6 @@
 
 local check = require "gradient.check"
 
-local longest_sleep = 1
-
 ---@param sleep fun(seconds: number)  lets the calling coroutine sleep, and others run
 ---@param interval? number  seconds between two looks while an answer is on its way, default 0.005
 ---@return fun(fds: { fd: integer, events: "r"|"w"|"rw" }[], seconds: number)
@@ -20,6 +17,6 @@ return function(sleep, interval)
   check.value("sleep", sleep, check.callable, 2)
   interval = interval and check.value("interval", interval, check.seconds, 2) or 0.005
   return function(fds, seconds)
-    sleep(math.min(seconds, #fds > 0 and interval or longest_sleep))
+    sleep(#fds > 0 and math.min(seconds, interval) or seconds)
   end
 end

@@ -8,8 +8,7 @@ local server = require "net.server"
 local shared = require "gradient.wait.shared"
 local timer = require "util.timer"
 
--- Only the default of the option "network_backend" watches for one event of a descriptor, then for
--- another.
+-- Only the default of the option "network_backend" can change what it watches a descriptor for.
 if server.get_backend() ~= "epoll" then
   return require "gradient.wait.polling"(async.sleep)
 end
