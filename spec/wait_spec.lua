@@ -282,7 +282,7 @@ describe("wait", function()
     assert(client.indexing_jobs.list())
     assert.is_true(#seen > 0)
     for _, call in ipairs(seen) do
-      assert.is_true(call.seconds > 0 and call.seconds <= 5)
+      assert.is_true(call.seconds > 0 and call.seconds <= 1)
       for _, want in ipairs(call.fds) do
         assert.equal("integer", math.type(want.fd))
         assert.matches("^r?w?$", want.events)
