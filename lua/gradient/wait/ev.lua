@@ -1,6 +1,5 @@
 --- `wait` for programs on lua-ev (libev): inside any coroutine, under ev.Loop.default, only that
---- coroutine waits. https://github.com/brimworks/lua-ev; libev takes any number of watchers for a
---- descriptor.
+--- coroutine waits. https://github.com/brimworks/lua-ev
 
 local ev = require "ev"
 local loop = require "gradient.wait.loop"

@@ -1,6 +1,6 @@
 --- `wait` for programs on GLib's main loop, by way of lgi (GTK, awesome, …): inside any coroutine,
 --- under the loop of the default context, only that coroutine waits.
---- https://docs.gtk.org/glib/main-loop.html; GLib takes any number of sources for a descriptor.
+--- https://docs.gtk.org/glib/main-loop.html
 
 local loop = require "gradient.wait.loop"
 local GLib = require("lgi").GLib

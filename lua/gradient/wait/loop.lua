@@ -2,6 +2,8 @@
 --- descriptors, or a timer, wakes it. However it goes on (woken, resumed by somebody else, closed),
 --- the loop no longer watches anything for it.
 
+local shared = require "gradient.wait.shared"
+
 local loop = {}
 
 -- An error in the coroutine goes to the loop, which has resumed it.
@@ -26,8 +28,9 @@ local watched_metatable = { __close = forget }
 
 ---@class gradient.wait.loop
 ---@field name string  of the adapter, for messages
----@field watch fun(fd: integer, events: "r"|"w"|"rw", wake: fun()): fun()  calls `wake` when the
----descriptor is ready, until the function is called that it returns
+---@field watch fun(fd: integer, events: "r"|"w"|"rw", wake: fun()): fun()  calls `wake` each time
+---that the descriptor is ready, until the function is called that it returns; only one at a time is
+---asked for each descriptor
 ---@field after fun(seconds: number, wake: fun()): fun()  the same when the time is over
 ---@field sleeper? fun(): (fun(), fun())  how the running coroutine is put to sleep, and how woken
 
@@ -35,7 +38,7 @@ local watched_metatable = { __close = forget }
 ---@param host gradient.wait.loop
 ---@return fun(fds: { fd: integer, events: "r"|"w"|"rw" }[], seconds: number)
 function loop.adapter(host)
-  local sleeper = host.sleeper or plain_coroutine
+  local sleeper, watch = host.sleeper or plain_coroutine, shared(host.watch)
   return function(fds, seconds)
     local sleep, resume = sleeper(host.name)
     local watched <close> = setmetatable({ is_asleep = false }, watched_metatable)
@@ -45,7 +48,7 @@ function loop.adapter(host)
       resume()
     end
     for _, want in ipairs(fds) do
-      watched[#watched + 1] = host.watch(want.fd, want.events, wake)
+      watched[#watched + 1] = watch(want.fd, want.events, wake)
     end
     watched[#watched + 1] = host.after(seconds, wake)
     watched.is_asleep = true

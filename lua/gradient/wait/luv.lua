@@ -1,5 +1,5 @@
 --- `wait` for programs on libuv: inside any coroutine, under uv.run, only that coroutine waits.
---- https://docs.libuv.org/en/v1.x/poll.html: one poll handle for each descriptor.
+--- https://docs.libuv.org/en/v1.x/poll.html
 
 -- luv runs callbacks in the coroutine that has loaded it (until 2024, luvit/luv#503), and crashes
 -- when that one waits.
@@ -8,16 +8,18 @@ if not package.loaded.luv and not select(2, coroutine.running()) then
 end
 
 local loop = require "gradient.wait.loop"
-local shared = require "gradient.wait.shared"
 local uv = require "luv"
 
-local function open(fd) return assert(uv.new_poll(fd)) end
-
-local function set(handle, events, ready)
-  assert(handle:start(events, ready)) -- ready(problem): with one, libuv has stopped the handle
+local function watch(fd, events, wake)
+  local handle = assert(uv.new_poll(fd))
+  local function ready(problem)
+    wake()
+    -- after a problem, such as a reset connection, libuv has stopped the handle
+    if problem and not handle:is_closing() then assert(handle:start(events, ready)) end
+  end
+  assert(handle:start(events, ready))
+  return function() handle:close() end
 end
-
-local function close(handle) handle:close() end
 
 local function after(seconds, wake)
   local timer = uv.new_timer()
@@ -26,4 +28,4 @@ local function after(seconds, wake)
   return function() timer:close() end
 end
 
-return loop.adapter{ name = "gradient.wait.luv", watch = shared(open, set, close), after = after }
+return loop.adapter{ name = "gradient.wait.luv", watch = watch, after = after }

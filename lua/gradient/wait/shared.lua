@@ -1,60 +1,53 @@
---- For event loops that take one watcher for each descriptor: whoever waits for the same one (over
---- HTTP/2, all who share a connection) shares its watcher.
+--- One watcher for each descriptor: many may wait for the same one (over HTTP/2, all who share a
+--- connection). Each time that it is ready wakes one of them, in turn: what that one does is done
+--- for all, and the loop gets to its other work in between. While there is more to do, the
+--- descriptor stays ready.
 
 ---@class gradient.wait.watcher
----@field waiters table<fun(), true>  whom to wake
+---@field queue table<integer, fun()>  whom to wake, from `first` to `last`, with gaps
+---@field first integer
+---@field last integer
 ---@field readers integer
 ---@field writers integer
----@field handle any  the loop's own
----@field events string?  what the loop watches for now: "r", "w" or "rw"
+---@field events string  what the loop watches for now: "r", "w" or "rw"; "" at first
+---@field stop fun()?  ends that
 
--- Wakes all that there are now; those that are woken may come back at once.
-local function wake_all(watcher)
-  local waiters = {}
-  for wake in pairs(watcher.waiters) do waiters[#waiters + 1] = wake end
-  for _, wake in ipairs(waiters) do wake() end
+local function wake_next(watcher)
+  for place = watcher.first, watcher.last do
+    local wake = watcher.queue[place]
+    if wake then
+      watcher.first = place
+      return wake()
+    end
+  end
 end
 
---- `watch` for loop.lua.
----@param open fun(fd: integer, ready: fun()): any  a handle that does not watch yet
----@param set fun(handle: any, events: "r"|"w"|"rw", ready: fun(problem?: any))  watches for these
----from now on; a loop that gives `ready` a problem watches no more
----@param close fun(handle: any)
+--- The same as `watch` with one watcher for each descriptor at a time.
+---@param watch fun(fd: integer, events: "r"|"w"|"rw", wake: fun()): fun()  as in loop.lua
 ---@return fun(fd: integer, events: "r"|"w"|"rw", wake: fun()): fun()
-return function(open, set, close)
+return function(watch)
   local watchers = {} -- by descriptor
-
-  local function new_watcher(fd)
-    local watcher = { waiters = {}, readers = 0, writers = 0 }
-    function watcher.ready(problem)
-      if problem then watcher.events = nil end
-      wake_all(watcher)
-    end
-    watcher.handle = open(fd, watcher.ready)
-    watchers[fd] = watcher
-    return watcher
-  end
 
   -- Counts a waiter in (1) or out (-1), and watches for what all of them want; no more if nobody.
   local function count(fd, watcher, events, step)
     if events:find("r", 1, true) then watcher.readers = watcher.readers + step end
     if events:find("w", 1, true) then watcher.writers = watcher.writers + step end
     local wanted = (watcher.readers > 0 and "r" or "") .. (watcher.writers > 0 and "w" or "")
-    if wanted == "" then
-      watchers[fd] = nil
-      close(watcher.handle)
-    elseif wanted ~= watcher.events then
-      watcher.events = wanted
-      set(watcher.handle, wanted, watcher.ready)
-    end
+    if wanted == watcher.events then return end
+    if watcher.stop then watcher.stop() end
+    watcher.events = wanted
+    watchers[fd] = wanted ~= "" and watcher or nil
+    watcher.stop = watchers[fd] and watch(fd, wanted, function() wake_next(watcher) end)
   end
 
   return function(fd, events, wake)
-    local watcher = watchers[fd] or new_watcher(fd)
-    watcher.waiters[wake] = true
+    local watcher = watchers[fd]
+      or { queue = {}, first = 1, last = 0, readers = 0, writers = 0, events = "" }
+    local place = watcher.last + 1
+    watcher.queue[place], watcher.last = wake, place
     count(fd, watcher, events, 1)
     return function()
-      watcher.waiters[wake] = nil
+      watcher.queue[place] = nil
       count(fd, watcher, events, -1)
     end
   end
