@@ -247,8 +247,7 @@ static inline char *make_room(struct decoder *d, char *out, size_t more) {
   return out;
 }
 
-/* reads a string that has its first backslash at p: checks the rest and replaces escapes in one go
-** */
+/* reads a string from its first backslash at p on: checks the rest and replaces escapes in one go */
 static const char *read_escaped(struct decoder *d, const char *start, const char *p) {
   static const unsigned char characters[256] = {
       ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',

@@ -124,8 +124,7 @@ static int is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* A folded line belongs to the one before; RFC 9112, 5.2 asks for spaces in the place of the fold.
-** */
+/* A folded line belongs to the one before; RFC 9112, 5.2 wants spaces in the place of the fold. */
 static void unfold(struct buffer *head) {
   while (head->length > 0 && is_blank(head->bytes[head->length - 1]))
     head->length--;

@@ -1,5 +1,5 @@
---- One call of the API: its attempts, the pauses between them, its answer. A call never waits; who
---- drives it (client.lua) waits.
+--- One call of the API: its attempts, the pauses between them, its answer. A call never waits: the
+--- driver (driver.lua) does.
 
 local core = require "gradient.core"
 local errors = require "gradient.errors"
@@ -23,8 +23,8 @@ local call_metatable = { __name = "gradient.call", __index = call_methods }
 
 local max_error_body = 4096
 
--- libcurl itself counts the time for a connection, that in which nobody let it work, too. If there
--- were more than these seconds of that, they are made up for.
+-- libcurl counts the time for a connection itself, also while nobody lets it work. If that takes
+-- more than these seconds away, the call gets them back.
 local tolerance = 0.02
 
 local call = {}
@@ -56,7 +56,7 @@ function call_methods:release()
   self.transfer = nil
 end
 
---- Ends the call: whoever still drives it gets an error. It is no event.
+--- Ends the call: those who still drive it get an error. There is no event.
 function call_methods:close()
   self:release()
   self.events = {}
@@ -96,8 +96,8 @@ function call_methods:fail(fields)
   self:event("error", { error = self.error })
 end
 
--- The beginning of the body without the token or another secret, nor the part of one that the
--- limit would cut off.
+-- The beginning of the body without the token and other secrets, also without a part of one that
+-- the limit cuts off.
 function call_methods:body_excerpt()
   local margin = self.request.redact and max_error_body or math.max(0, self.client.token_length - 1)
   local body = self.transfer:body(max_error_body + margin)
@@ -106,8 +106,7 @@ function call_methods:body_excerpt()
   return (is_cut and body:sub(1, -margin - 1) or body):sub(1, max_error_body)
 end
 
--- What there is to say about an answer outside 2xx whose body is not the API's: most often the page
--- of a proxy.
+-- The message for an answer outside 2xx whose body is not the API's: most often a proxy's page.
 local function default_message(status, headers, body)
   if status >= 300 and status < 400 and headers.location then
     return "the server redirects to " .. headers.location .. ", which is not followed"
@@ -130,7 +129,7 @@ local function reason_of(said)
   end
 end
 
--- The error that an answer outside 2xx stands for.
+-- The error for an answer outside 2xx.
 function call_methods:answer_error(status, headers)
   local redact, body = self.redact, self:body_excerpt()
   local said = self.transfer:decode()
@@ -147,7 +146,7 @@ function call_methods:answer_error(status, headers)
   }
 end
 
--- The error that no answer stands for.
+-- The error for a request without an answer.
 function call_methods:transfer_error(code, message)
   local kind = (code == "timeout" or code == "closed") and code or "connection"
   if code == "timeout" then
@@ -159,7 +158,8 @@ function call_methods:transfer_error(code, message)
   return { kind = kind, message = self.redact(message) }
 end
 
--- Another attempt after a pause, or the end. A 429 of an iteration need not count (see pace.lua).
+-- Plans another attempt after a pause, or ends the call. A 429 in an iteration may not count (see
+-- pace.lua).
 function call_methods:retry_or_fail(fields, failure)
   local request = self.request
   local delay = retry.delay(self.attempts, fields.retry_after)
@@ -207,7 +207,7 @@ function call_methods:time_left()
   return math.min(self.left, self.total_left, connect_left)
 end
 
--- Says which time is over.
+-- The message about the time that is over.
 function call_methods:lateness()
   local request = self.request
   if self.total_left <= 0 then
@@ -291,7 +291,7 @@ local function ratelimit(headers)
   return { limit = integer "limit", remaining = integer "remaining", reset = integer "reset" }
 end
 
--- A body that is not what was promised.
+-- The error for a body that is not what the API documents.
 function call_methods:decode_error(message)
   local headers = self.headers
   local content_type = headers["content-type"]
@@ -320,7 +320,7 @@ function call_methods:mismatch(promised)
   end
 end
 
--- The answer as a Lua value; nil when it is not what was promised.
+-- The answer as a Lua value; nil when it is not what the API documents.
 function call_methods:decoded()
   local request = self.request
   if not request.member then return self.transfer:body() end

@@ -1,25 +1,25 @@
 --- Drives calls: lets their attempts go on, and time pass. This is the one place that waits, and
---- the one that reckons time.
+--- the one that counts time.
 ---
---- Time is counted while somebody drives a call, and only as far as it was asked to pass: an hour
+--- Time is counted while somebody drives a call, and only as much as the wait was to last: an hour
 --- in which a program does something else, is stopped, or keeps its event loop busy is nobody's
 --- time-out. And before any time-out is declared, what has arrived is taken.
 ---
---- A state is changed first, completely; what there is to tell of it is told afterwards. So
---- on_event may do anything, and whatever was known before it is looked at again.
+--- The state is changed first, completely; the events are told afterwards. So on_event may do
+--- anything: whatever was known before is looked at again.
 
 local core = require "gradient.core"
 
 local driver = {}
 
--- Seconds after which whoever waits looks again, whatever it waits for: a host's own `wait` may
--- miss an event, and must not hang a program by it; and a client may be closed during a pause.
+-- No wait is for longer (seconds): a host's own `wait` may miss an event, and the program must not
+-- hang; and a client may be closed during a pause.
 local longest_wait = 1
 
--- A wait may be late by so many seconds without these being the program's own.
+-- A wait may return so many seconds late before the delay counts as the program's own.
 local tolerance = 0.05
 
--- For the calls of one iteration this is how fast they may go (see pace.lua).
+-- Calls that are no iteration's need no pace (see pace.lua).
 local no_pace = { resume_at = -math.huge, window = math.huge }
 
 -- Lets every call go as far as it can without waiting. Returns the transfers under way, and the
@@ -47,8 +47,8 @@ local function advance(calls, pace)
   return transfers, seconds
 end
 
--- Lets libcurl work: with an event loop, where every coroutine looks after its own, on these
--- transfers; else on all.
+-- Lets libcurl work: on these transfers if there is an event loop, in which every coroutine looks
+-- after its own; else on all.
 local function progress(client, transfers)
   if not client.wait then
     client.core:step()

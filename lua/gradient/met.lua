@@ -18,8 +18,8 @@ local met_metatable = { __index = met_methods }
 
 local odd = 0x9E3779B97F4A7C15
 
--- A uuid as an integer: strings that outlive the items around them tear holes into the memory,
--- which costs more than the rest of a walk. That of one of 12,000 others it is once in 10^15 times.
+-- A uuid as an integer: strings that outlive the items around them leave holes in the memory, which
+-- costs more than the rest of a walk. It equals one of 12,000 others once in 10^15 times.
 local function key_of(uuid)
   if #uuid ~= uuid_length then return uuid end
   local a, b, c, d = string.unpack("jjjj", uuid, 5)
@@ -55,7 +55,7 @@ function met_methods:add_page(items)
   return true
 end
 
--- Texts to tables: key → the how manieth that was met.
+-- Texts to tables: key → its number in the order in which they were met.
 local function expand(texts, count)
   local keys = {}
   for _, text in ipairs(texts) do
@@ -75,7 +75,7 @@ end
 ---@param covered integer  so many have been read before; what has no uuid is new behind them
 ---@return integer new  how many are
 ---@return boolean repeated  are there others behind those that have been read?
----@return integer latest  the how manieth that was met the last of these was
+---@return integer latest  the number of the last of these
 function met_methods:sort(items, fresh, outside, covered)
   if self.uuids then
     self.older, self.recent = expand(self.older, 0), expand(self.recent, self.turned)

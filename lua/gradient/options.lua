@@ -96,8 +96,8 @@ local function is_loopback(host)
   return #octets == 4
 end
 
--- What a request to a host says of proxies. One of the environment is for the network, not for this
--- machine.
+-- The option `proxy` of a request to a host. A proxy of the environment is for the network, not for
+-- this machine.
 local function proxy_for(proxy)
   return function(host) return not proxy and is_loopback(host:lower()) and "" or nil end
 end
@@ -147,7 +147,7 @@ end
 
 local base64_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
--- What is always there of `text` in base64, when so many bytes (0 to 2) stand before it.
+-- What is always the same of `text` in base64, when so many bytes (0 to 2) stand before it.
 local function base64(text, before)
   local bytes, out = ("\0"):rep(before) .. text, {}
   for position = 1, #bytes - 2, 3 do
@@ -225,7 +225,7 @@ local function forms_of_credentials(proxy)
 end
 
 -- A function that takes secrets out of what a server or libcurl said (a string, a table of them, or
--- nil): the token, and credentials in URLs. Nearly always there are none, which is found out fast:
+-- nil): the token, and credentials in URLs. Nearly always there are none, which is checked first:
 -- for a table in the text that it was made of, if that is given.
 local function redactor(token, proxy)
   local forms = token and forms_of_token(token) or {}

@@ -3,9 +3,9 @@
 ---
 --- The engine (call.lua, and whoever drives calls) does four things for that: it sends no request
 --- before `resume_at` (core.now), nor while `window` others are on their way; it counts the answers
---- in 2xx in `answered`; and it tells every 429 that would be tried again to `refused`, which says
---- how many of the call's attempts that makes. A call carries three fields for it: `sent_at`;
---- `answered`, what the count was when the call was made; and `refusals`, which is `refused`'s own.
+--- in 2xx in `answered`; and it passes every 429 that would be tried again to `refused`, which says
+--- as how many attempts of the call it counts. A call has three fields for it: `sent_at`;
+--- `answered`, the count when the call was made; and `refusals`, which is `refused`'s own.
 
 -- Seconds. A server whose own delay was too short is given more, and more again.
 local shortest_pause = 0.1
@@ -18,8 +18,8 @@ local pace_methods = {}
 
 local pace_metatable = { __index = pace_methods }
 
---- A page came as it should: one more at a time; but where it was too much before, only after as
---- many pages as travel at a time.
+--- A page came as it should: one request more at a time; beyond what was too much before, only one
+--- more for every window of pages.
 function pace_methods:faster()
   self.room = math.min(self.most, self.room + (self.room < self.limit and 1 or 1 / self.room))
   self.window = math.floor(self.room)
@@ -32,12 +32,12 @@ function pace_methods:slower()
 end
 
 --- Takes note of a 429, after which a call would pause. What was sent before the window was halved
---- belongs to the burst that halved it. As long as other pages come through, the refusal is due to
---- our own haste, and no failure of this call.
+--- belongs to the burst that halved it. As long as other pages come through, we were only too fast,
+--- and the call has not failed.
 ---@param call gradient.call
 ---@param now number  core.now()
 ---@param delay number  seconds
----@return integer refusals  of this call, in a row, in which nothing else came through
+---@return integer refusals  of this call, in a row, during which nothing else came through
 function pace_methods:refused(call, now, delay)
   if call.sent_at >= self.slowed_at then
     self:slower()

@@ -26,8 +26,8 @@ local check = require "gradient.check"
 local core = require "gradient.core"
 local paginator = require "gradient.paginator"
 
--- Only those who send bodies need it. It is looked for when the module is loaded, because a host
--- may close its file system later, and once more when it is needed, for a host that has it late.
+-- Only request bodies need it. It is loaded with the module, because a host may close its file
+-- system later; and tried once more when it is needed, because a host may have it only later.
 local has_cjson, cjson = pcall(require, "cjson")
 
 local resource = {}

@@ -4,17 +4,17 @@ local core = require "gradient.core"
 
 local retry = {}
 
---- A server that asks for more patience (seconds) gets none: the error comes back at once.
+--- If a server asks for a longer pause (seconds), the error comes back at once.
 retry.longest_delay = 60
 
 local first_backoff, longest_backoff, jitter = 0.5, 8, 0.25
 
 local retried_status = { [408] = true, [409] = true, [429] = true }
 
--- These do not change by trying again.
+-- Failures that another attempt would not change.
 local final_code = { certificate = true, authority = true, too_large = true, closed = true }
 
---- A number as HTTP writes them, so nothing of what Lua would read besides ("0x10", "1e9", " 1 ").
+-- A number as HTTP writes it. Lua would read more as numbers: "0x10", "1e9", " 1 ".
 local function number(text)
   return text and text:find("^%d+%.?%d*$") and tonumber(text) or nil
 end
@@ -26,10 +26,10 @@ local function seconds_until(moment, headers)
   return moment and moment - now
 end
 
---- For how long the server asked to be left alone.
+--- The pause that the server asked for.
 ---@param status integer
 ---@param headers table<string, string>
----@return number? seconds  more than 0; nil when it did not say, or named a moment that is over
+---@return number? seconds  more than 0; nil when it named none, or a moment in the past
 function retry.server_delay(status, headers)
   local after, seconds = headers["retry-after"], nil
   local milliseconds = number(headers["retry-after-ms"])
@@ -44,14 +44,14 @@ function retry.server_delay(status, headers)
   return seconds and seconds > 0 and seconds or nil
 end
 
--- A fraction of 1 that differs from process to process; the program's math.random is its own.
+-- A number between 0 and 1 that differs from process to process. math.random is the program's own.
 local function fraction()
   return core.now() * 1e6 * 0.6180339887 % 1
 end
 
 --- How long to wait before the next attempt: 0.5 s, doubling up to 8 s, minus a random part of up
---- to a quarter, so that many clients do not come back at the same moment. A server's wish goes
---- first, but nobody comes back in less than a tenth of that time.
+--- to a quarter, so that many clients do not come back at the same moment. If the server asked for
+--- a pause, that counts instead, but never less than a tenth of the usual one.
 ---@param attempt integer  the one that failed, from 1
 ---@param wish number?  see server_delay
 ---@return number seconds

@@ -12,7 +12,7 @@ local names_methods = {}
 
 local names_metatable = { __index = names_methods }
 
---- Names that are asked for once, when the first is needed. A `client` of nil knows none.
+--- Names that are requested once, when the first is needed. Without a client there are none.
 ---@param client gradient.client?
 ---@return gradient.cli.names
 function names.new(client)
@@ -70,7 +70,7 @@ function names_methods:places_of(uuid)
   return self.places[uuid]
 end
 
---- Can this be asked for? What a server sends as an id may be anything.
+--- Can this be part of a request? What a server sends as an id may be anything.
 ---@param uuid any
 ---@return boolean
 function names.is_id(uuid)

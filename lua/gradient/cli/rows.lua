@@ -5,10 +5,10 @@
 ---   right        true: its cells are aligned to the right
 ---   width        as wide as this, whatever is in it
 ---   widest       function(item) → the widest text that it may come to have
----   least        the width that it can do with, if there is no room for all of it
+---   least        the width that is enough, if there is no room for all of it
 ---   dispensable  a rank: what does not fit is left out, the lowest rank first
 ---   style        function(item) → see output.lua
----   is_wide      true: only wide tables have it, and those that it is asked for
+---   is_wide      true: only wide tables have it, and --columns
 
 local format = require "gradient.cli.format"
 local width = require "gradient.cli.width"

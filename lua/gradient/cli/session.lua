@@ -34,8 +34,7 @@ function session_methods:use(client)
   self.names = names.new(not self.parsed.no_names and client or nil)
 end
 
---- Waits as the client does by itself (see gradient.client), but not for longer than a tick without
---- a look at what else there is to do.
+--- Waits as the client does by itself, but calls on_tick at least once a tick.
 function session_methods:wait(fds, seconds)
   local deadline = core.now() + seconds
   repeat

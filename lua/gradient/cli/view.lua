@@ -89,8 +89,7 @@ function live_methods:lines(is_last)
   return lines
 end
 
--- How many rows the lines take that were drawn, in a terminal that may have become narrower and
--- then has broken them.
+-- How many rows the lines that were drawn take. A terminal that became narrower has broken them.
 function live_methods:height()
   local columns, height = self.output.size(), 0
   for _, line in ipairs(self.drawn or {}) do

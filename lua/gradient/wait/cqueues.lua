@@ -10,9 +10,9 @@ local function join(counts, fds)
   for _, want in ipairs(fds) do counts[want.fd] = (counts[want.fd] or 0) + 1 end
 end
 
--- libcurl may close a descriptor as soon as it is let to work; the loop must have forgotten it by
--- then, or it would confuse it with the next one of the same number. To cancel a descriptor wakes
--- everybody who waits for it, so the last one does that.
+-- libcurl may close a descriptor as soon as it works again; by then the loop must have forgotten
+-- it, or it would confuse it with the next one of that number. Cancelling a descriptor wakes
+-- everybody who waits for it, so the last one does it.
 local function leave(loop, counts, fds)
   for _, want in ipairs(fds) do
     counts[want.fd] = counts[want.fd] > 1 and counts[want.fd] - 1 or nil
