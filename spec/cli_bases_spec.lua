@@ -73,6 +73,13 @@ describe("gradient-jobs", function()
       table.sort(names)
       assert.equal(table.concat(names, "\n", 1, 5) .. "\n",
         print_of{ "bases", "--sort", "name", "--limit", "5", "--columns", "name", "--no-header" })
+      local counts = {}
+      for count in print_of{ "bases", "--sort", "-files", "--columns", "files" }
+        :gmatch "([%d,]+)/" do
+        counts[#counts + 1] = math.tointeger((count:gsub(",", "")))
+      end
+      assert.is_true(#counts > 20)
+      for position = 2, #counts do assert.is_true(counts[position - 1] >= counts[position]) end
       local listed = core.decode(print_of{ "bases", "--json" })
       assert.equal(bases[3].last_indexing_job.uuid, listed[3].last_indexing_job.uuid)
       assert.matches("^uuid,name,region,[%l_,]+\r\n" .. bases[1].uuid:gsub("%-", "%%-") .. ",",

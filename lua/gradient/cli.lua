@@ -76,7 +76,7 @@ local function find_command(name)
 end
 
 local function run(words, output)
-  need("cjson", "lua-cjson") -- by what sends bodies
+  need("cjson", "lua-cjson") -- for the bodies of requests
   local parser = arguments.declare(need("argparse", "argparse"), cli.commands)
   local parsed, mistake = arguments.parse(parser, words)
   if not parsed then

@@ -23,19 +23,20 @@ local function job_of(base)
   return type(job) == "table" and job or nil
 end
 
--- A column about the latest job; "-" where there was none.
-local function of_job(text)
+-- What `say` makes of the latest job; nil where there was none.
+local function of_job(say)
   return function(base)
     local job = job_of(base)
-    return job and text(job) or "-"
+    return job and say(job)
   end
 end
 
+local state, share, files = of_job(jobs.state), of_job(jobs.share), of_job(jobs.files)
+
 -- Seconds since the latest job ended, or else began.
-local function age(base)
-  local job = job_of(base)
-  return job and (jobs.seconds_between(job.finished_at) or jobs.seconds_between(job.created_at))
-end
+local age = of_job(function(job)
+  return jobs.seconds_between(job.finished_at) or jobs.seconds_between(job.created_at)
+end)
 
 local function field(name, title, rank, least)
   return {
@@ -47,19 +48,26 @@ end
 local parts = {
   columns = {
     field("name", "NAME", nil, 30), field("region", "REGION", 2),
-    { name = "state", title = "LAST JOB", text = of_job(jobs.state), style = function(base)
-      return job_of(base) and jobs.style(job_of(base))
+    { name = "state", title = "LAST JOB", style = of_job(jobs.style), text = function(base)
+      return state(base) or "-"
     end },
-    { name = "progress", title = "PROGRESS", right = true, dispensable = 4,
-      text = of_job(function(job)
-        local share = jobs.share(job)
-        return share and ("%d %%"):format(share * 100 // 1) or "-"
-      end), key = function(base) return job_of(base) and jobs.share(job_of(base)) end },
+    { name = "progress", title = "PROGRESS", right = true, dispensable = 4, key = share,
+      text = function(base)
+        local part = share(base)
+        return part and ("%d %%"):format(part * 100 // 1) or "-"
+      end },
     { name = "files", title = "FILES", right = true, dispensable = 3,
-      text = of_job(jobs.files) },
-    { name = "age", title = "AGE", right = true, text = function(base)
+      key = function(base)
+        local part = files(base)
+        return part and part.done
+      end,
+      text = function(base)
+        local part = files(base)
+        return part and format.fraction(part.done, part.total) or "-"
+      end },
+    { name = "age", title = "AGE", right = true, key = age, text = function(base)
       return format.age(age(base))
-    end, key = age },
+    end },
     field("uuid", "UUID", 1),
   },
   fields = {

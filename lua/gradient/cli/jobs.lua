@@ -51,10 +51,10 @@ local function all_done(job)
   return done_of(most, most, progress.unit)
 end
 
---- "12/40": the files that are done; "-" where nothing is known of files.
+--- What is done of a job's files, see gradient.progress; nil where nothing is known of files.
 function jobs.files(job)
   local progress = rules.progress(job)
-  return progress.unit == "files" and format.fraction(progress.done, progress.total) or "-"
+  return progress.unit == "files" and progress or nil
 end
 
 --- The part that is done, 0 to 1; nil while the whole is not known. A job that has succeeded is
