@@ -1,4 +1,4 @@
---- The LuaCATS annotations: what an editor is told is what the code takes and the API sends.
+--- The LuaCATS annotations: they tell an editor what the code takes and the API sends.
 
 local annotations = require "spec.tools.annotations"
 local errors = require "gradient.errors"
@@ -43,7 +43,7 @@ local function fits(value, annotation)
   return type(value) == alternative
 end
 
--- Notes the fields of one value after the other, and checks each against the annotation.
+-- Checks the fields of one value after the other against the annotation, and notes them.
 local function new_observer(class)
   local fields, seen = annotations.fields(found, class), {}
   return function(value)

@@ -1,5 +1,5 @@
---- What an answer says once status and headers are whole, whatever becomes of the rest; and what
---- ends up in its headers.
+--- What an answer says once status and headers are complete, whatever becomes of the rest; and what
+--- is in its headers.
 
 local fixture = require "spec.support.fixture"
 local gzip = require "spec.server.gzip"

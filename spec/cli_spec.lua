@@ -29,7 +29,7 @@ describe("gradient-jobs", function()
 
   local function all() return true end
 
-  -- What was asked for, but the names of knowledge bases.
+  -- The requests, except those for the names of knowledge bases.
   local function targets()
     local list = {}
     for _, request in ipairs(server:requests()) do
@@ -459,7 +459,7 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
       for candidate in jobs.each() do
         if candidate.is_report_available then reported = candidate.uuid end
       end
-      server:script{ -- the first that a path has as a part
+      server:script{ -- a request gets the first one that matches its path
         { match = { storage = true }, status = 200,
           body = "\27[2J\u{9b}31m,\u{202e}\u{2028}\nand more lines" },
         { match = { path = "details_signed_url" } },
@@ -487,7 +487,7 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
         assert.is_true(#shown > 10, what)
         assert.is_nil(shown:find("[%z\1-\9\11-\31\127]"), what)
         assert.is_nil(shown:find("\xC2[\x80-\x9F]"), what)
-        if arguments[2] ~= "--json" then -- text that is no control character is not changed there
+        if arguments[2] ~= "--json" then -- which changes nothing but control characters
           assert.is_nil(shown:find("\u{202e}", 1, true), what)
           assert.is_nil(shown:find("\u{2028}", 1, true), what)
         end

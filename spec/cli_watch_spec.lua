@@ -144,7 +144,7 @@ describe("gradient-jobs watch", function()
       assert.equal("3 jobs: 3 succeeded", screen[5])
       local _, redraws = output:gsub("\27%[5A", "")
       assert.is_true(redraws >= 6, redraws)
-      assert.is_nil(output:find("\27[?", 1, true)) -- no mode to leave the terminal in
+      assert.is_nil(output:find("\27[?", 1, true)) -- the terminal's modes stay as they are
     end)
 
     it("never draws more than there is room for, but in the end", function()

@@ -142,7 +142,7 @@ describe("core", function()
       assert.equal("enough", message)
     end)
 
-    it("keeps nobody awake for a transfer that nobody waits for any more", function()
+    it("wakes nobody for a transfer that nobody waits for any more", function()
       server:fault("silent", { times = 2 })
       local mine, other = send(), send()
       client:step()
@@ -348,7 +348,7 @@ describe("core", function()
       local fds = loan:fds()
       client:close()
       local started = core.now()
-      waiting.poll(fds, 10) -- whoever waits is woken
+      waiting.poll(fds, 10) -- those who wait are woken
       assert.is_true(core.now() - started < 5)
       loan:close()
       loan:close()
@@ -363,7 +363,7 @@ describe("core", function()
       local loan = client:lend{ transfer }
       local fds = loan:fds()
       local lent = #fds - 1 -- without the client's pipe
-      fds[1], fds[5] = nil, fds[2] -- it is the caller's
+      fds[1], fds[5] = nil, fds[2] -- the table is the caller's
       local before = waiting.open_descriptors()
       transfer:close()
       assert.equal(before, waiting.open_descriptors())
@@ -528,7 +528,7 @@ describe("core", function()
     end)
   end)
 
-  -- The collector may run a program's finalizer in the middle of everything that makes Lua values.
+  -- Wherever Lua values are made, the collector may run a program's finalizer.
   describe("with a finalizer that runs meanwhile", function()
     -- Calls `action` again and again, until the collector has called the finalizer within it.
     local function interrupt(action, finalizer)

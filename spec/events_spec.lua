@@ -20,7 +20,7 @@ describe("on_event", function()
 
   local kinds = { "request", "response", "retry", "error" }
 
-  -- Something of every kind happens on the way through 12 pages.
+  -- On the way through 12 pages, something of every kind happens.
   local function script()
     server:script{
       { match = { page = 1 }, status = 503, headers = { ["retry-after-ms"] = "1" } },
@@ -38,7 +38,7 @@ describe("on_event", function()
     return counts
   end
 
-  -- Goes on through a list, with an iterator that goes on after errors that are not its own.
+  -- Reads a list to its end: an iterator goes on after errors that are not its own.
   local function walk(client, options, mine)
     local jobs, errors = {}, 0
     local following, _, _, closing = client.indexing_jobs.each({ per_page = 5 }, options)

@@ -19,7 +19,7 @@ describe("fault", function()
   before_each(function() started = os.time() end)
   after_each(function() assert.is_true(os.time() - started <= longest) end)
 
-  -- What a client without retries gets, whose time-out is long unless a fault is about that.
+  -- What a client without retries gets. Its time-out is long, unless a fault is about that.
   local function list(options)
     local all = { timeout = 60, max_retries = 0 }
     for name, value in pairs(options or {}) do all[name] = value end
@@ -28,8 +28,8 @@ describe("fault", function()
     return page, response
   end
 
-  -- `message` is a pattern for what is in our words. libcurl's own change from one version to the
-  -- next: there, any_words will do.
+  -- `message` is a pattern for our own words. Those of libcurl change from one version to the next:
+  -- for them, it is any_words.
   local function assert_error(kind, message, page, err)
     assert.is_nil(page)
     assert.equal("gradient.error", getmetatable(err).__name)

@@ -598,7 +598,7 @@ END
   end)
 
   it("makes tables no larger than a constructor does", function()
-    -- Bytes in use; each collection frees only half of the room that deep calls have left.
+    -- Bytes in use. Each collection frees only half of the stack that deep calls have left behind.
     local function bytes()
       local before
       repeat
@@ -608,7 +608,7 @@ END
       return before * 1024
     end
     local function size_of_result(make, ...)
-      local first = make(...) -- what is there only once, like the names, is there from now on
+      local first = make(...) -- what is made only once, like the names, exists from now on
       local before = bytes()
       local second = make(...)
       return bytes() - before, first, second

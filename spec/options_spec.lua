@@ -1,4 +1,4 @@
---- What must not get out: the token and a proxy's password, at the wrong host or in any text.
+--- What must stay secret: the token and a proxy's password, from other hosts and in all texts.
 
 local api = require "spec.support.api"
 local fixture = require "spec.support.fixture"

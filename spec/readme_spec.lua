@@ -157,7 +157,7 @@ describe("README.md", function()
     end
   end
 
-  -- Every line is a target of the Makefile, with a comment behind it.
+  -- Every line is a target of the Makefile, and a comment.
   local function must_be_targets(block)
     for line in block.text:gmatch("[^\n]+") do
       shell.must("make -n %s", assert(line:match("^make (%w+) +#"), line))
@@ -166,7 +166,7 @@ describe("README.md", function()
 
   local lighttpd_configuration
 
-  -- The blocks of each section, in order: what must come of them.
+  -- For the blocks of each section, in order: what must come of them.
   local outcomes = {
     ["gradient"] = {
       function(block)

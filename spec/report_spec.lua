@@ -1,4 +1,4 @@
---- The report of a job: a signed URL at another host, which gets no token and stays a secret.
+--- The report of a job: its signed URL is a secret, and its host gets no token.
 
 local api = require "spec.support.api"
 local fixture = require "spec.support.fixture"

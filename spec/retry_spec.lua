@@ -231,7 +231,7 @@ describe("retry", function()
       return os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds)
     end
 
-    -- A server may have the wrong time; what it names is reckoned by its own clock.
+    -- A server may have the wrong time: the times that it names count by its own clock.
     for name, offset in pairs{
       right = 0, ["five minutes fast"] = 300, ["five minutes slow"] = -300,
     } do

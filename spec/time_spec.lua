@@ -1,5 +1,5 @@
 --- How long a call may take: what has arrived is an answer, whatever the clock says; time counts
---- while somebody drives the call; whoever waits, waits for as long as was asked for.
+--- while somebody drives the call; a wait lasts as long as it should.
 
 local cqueues = require "cqueues"
 

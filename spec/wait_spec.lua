@@ -1,4 +1,4 @@
---- Waiting: event loops are never held up, nothing is left behind, and a loop made by hand does.
+--- Waiting: event loops are never held up, nothing is left behind, and a hand-made loop works, too.
 
 local cqueues = require "cqueues"
 local socket = require "socket"
@@ -11,7 +11,7 @@ local program = require "spec.support.program"
 local tls = require "spec.support.tls"
 local waiting = require "spec.support.waiting"
 
--- The handles of the uv loop that are not closed: what an adapter may forget there.
+-- The open handles of the uv loop: an adapter may have forgotten them.
 local function open_handles()
   local count = 0
   uv.walk(function(handle)

@@ -175,8 +175,8 @@ local function all_shapes()
   end
 end
 
--- Cost a job, next to what making its tables costs in a body of the same size: what differs between
--- sizes (names that are new each time, fresh memory, the collector's work) is in both.
+-- The cost of a job, next to that of making its tables in a body of the same size: what differs
+-- between sizes (names that are new each time, fresh memory, the collector's work) is in both.
 local function bodies_of(size)
   local texts = {}
   for i = 1, math.max(1, 4000 // size) do texts[i] = page(size, job) end
@@ -187,8 +187,8 @@ local function bodies_of(size)
   report.row(("decode a job of %d: the floor"):format(size), "us", ours, least, 1.5)
 end
 
--- Cost of a text, next to ten with a tenth of its units: the same, but for the machine's caches.
--- Quadratic cost would be ten times as much. Each so many times, to be long enough for the clock.
+-- The cost of a text, next to ten with a tenth of its units: the same, except for the machine's
+-- caches; a quadratic cost would be ten times as much. Each runs so many times, for the clock.
 local function growth(what, text_of, units, times)
   local large, small = {}, {}
   for i = 1, times do large[i] = text_of(units) end

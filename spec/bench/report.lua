@@ -1,5 +1,5 @@
 --- The table that `make bench` prints: what we need, what the peer needs, the ratio of the two, and
---- the bound that the ratio has to keep, if there is one. A row each for whoever measures.
+--- the bound of the ratio, if it has one.
 
 local report = {}
 
@@ -9,7 +9,7 @@ local function print_line(...)
   print((("%-48s %12s %12s %8s %6s  %s"):format(...):gsub(" +$", "")))
 end
 
---- The middle one of a list of numbers.
+--- The median of a list of numbers.
 ---@param figures number[]
 function report.median(figures)
   local sorted = table.move(figures, 1, #figures, 1, {})

@@ -152,8 +152,8 @@ local function hundred_pages(api)
   api:set{ latency = 0 }
 end
 
--- From the start of a process to the first job. Each is what a shell becomes that has the same
--- variables to set, so that the shell costs all of them the same.
+-- From the start of a process to the first job. A shell sets the same variables and becomes each of
+-- them, so that it costs all of them the same.
 local function fresh_process(site)
   local function start_of(program, ...)
     local command = ("DIGITALOCEAN_ACCESS_TOKEN=%s GRADIENT_BASE_URL=%s exec "):format(token,
@@ -245,7 +245,7 @@ local function throughput(site)
   end
 end
 
--- What one of many costs: CPU a transfer, with so many coroutines on one client.
+-- What one transfer of many costs: CPU for each, with so many coroutines on one client.
 local function many_coroutines(site)
   local function cpu_with(coroutines)
     local client <close> = gradient.client{

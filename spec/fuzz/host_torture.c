@@ -70,7 +70,7 @@ static void start_meter(enum owner owner, size_t refused, size_t further) {
   pthread_mutex_unlock(&mutex);
 }
 
-/* Refuses nothing any more; returns how many requests there were. */
+/* Stops refusing; returns how many requests there were. */
 static size_t stop_meter(enum owner owner) {
   size_t requests;
   pthread_mutex_lock(&mutex);

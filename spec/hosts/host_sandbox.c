@@ -1,6 +1,6 @@
 /*
 ** host_sandbox.c: a host that gives its Lua programs next to nothing: the basic functions, string,
-** table and math. `require` is there until the module is loaded, and then no more.
+** table and math. `require` is taken away once the module is loaded.
 **
 **   host_sandbox URL    of a server with 250 jobs, of which page 404 is that status
 **

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Gets programs from Debian without installing them: unpacks the packages, and what they depend on
 # that is not installed, in build/hosts/debian. So no daemon is started, here or at the next boot, no
-# user is added, and no root is needed. What cannot be had is said, and no failure.
+# user is added, and root is not needed. What cannot be had is skipped, with a message.
 #
 #   spec/hosts/unpack.sh PACKAGE…
 set -eu

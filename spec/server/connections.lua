@@ -1,7 +1,7 @@
---- Serves connections: reads requests, has them answered, keeps the books. A request under
--- /_control/ is for control.lua and counts nowhere; all others are API requests: counted, logged,
--- matched against the script of faults, and then answered by endpoints.lua. What comes to the other
--- port is for storage.lua, and has a log of its own.
+--- Serves connections: reads requests, has them answered, and counts them. A request under
+-- /_control/ is for control.lua, and is not counted. All others are API requests: counted, logged,
+-- matched against the script of faults, and then answered by endpoints.lua. Requests at the other
+-- port are for storage.lua, and have a log of their own.
 
 local cqueues = require("cqueues")
 local errno = require("cqueues.errno")
@@ -243,7 +243,7 @@ local function serve_request(state, connection, request)
   return request.keep
 end
 
---- Answers a request under the eyes of xpcall: an error of ours ends the connection.
+--- Answers a request under xpcall: an error of ours ends the connection.
 local function serve_safely(state, connection, request)
   local ok, goes_on, gone = xpcall(serve_request, debug.traceback, state, connection, request)
   if not ok then
@@ -253,7 +253,7 @@ local function serve_safely(state, connection, request)
   return goes_on, gone
 end
 
---- Identifies an API request and keeps the books while it is answered.
+--- Identifies an API request, and logs and counts it while it is answered.
 local function handle(state, connection, request)
   connection.requests = connection.requests + 1
   if not connection.number then

@@ -1,5 +1,4 @@
---- Ids and chance, both reckoned from numbers, so that nothing has to be stored and everybody sees
---- the same.
+--- Ids and chance, both computed from numbers, so that nothing is stored and all runs are the same.
 
 local format = string.format
 

@@ -4,7 +4,7 @@
 --
 --   --port N             port to listen on; 0, the default, takes a free one
 --   --ready FILE         writes the base URL to this file or FIFO, instead of to standard output
---   --no-stdin           goes on when standard input ends; otherwise the end of it is the end
+--   --no-stdin           goes on when standard input ends; otherwise that ends the server
 --   --jobs N             number of jobs (250)
 --   --token TOKEN        the token that is accepted ("test-token"); may be repeated
 --   --latency SECONDS    wait before every answer
@@ -15,11 +15,11 @@
 --
 -- Its parts, from the outside in; each knows only those below it:
 --
---   connections.lua  one coroutine a connection: reads requests, has them answered, keeps the books
+--   connections.lua  one coroutine a connection: reads requests, has them answered, counts them
 --   control.lua      what specs ask of the server, under /_control/ (see spec/support/api.lua)
 --   endpoints.lua    the endpoints of the API
 --   storage.lua      the other host, on a port of its own, which has the reports of jobs
---   script.lua       how answers are spoilt; faults.lua, the ways that have a name
+--   script.lua       how answers are spoilt; faults.lua, the ways that have names
 --   state.lua        settings, counters; log.lua, what was asked
 --   store.lua        which knowledge bases, jobs and schedules there are
 --   jobs.lua         what is said of a job at a time; bases.lua, of a knowledge base
@@ -119,7 +119,7 @@ local function can_wait_for_stdin()
   return (probe:step(0))
 end
 
---- Ends the process when standard input ends: whoever started it has gone.
+--- Ends the process when standard input ends: the program that started it has gone.
 local function follow_stdin()
   while true do
     cqueues.poll({ pollfd = 0, events = "r" })
@@ -130,7 +130,7 @@ local function follow_stdin()
   end
 end
 
---- Runs until an error too many; those outside of any connection are no client's fault.
+--- Runs until there were too many errors outside of connections, which are no client's fault.
 local function run(loop)
   local errors = 0
   for message in loop:errors() do

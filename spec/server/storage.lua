@@ -9,7 +9,7 @@ local EXPIRES = 900 -- seconds
 local XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>%s</Code><Message>%s</Message>'
   .. "</Error>\n"
 
---- What only this host and the API can reckon of a job's record and a time.
+--- The signature of a job's record and a time, which only this host and the API can compute.
 local function signature(record, date)
   local seed = record.hash ~ date
   return ("%016x%016x"):format(ids.mix(seed + 1), ids.mix(seed + 2))

@@ -1,5 +1,5 @@
---- Prints how many lines of src/ and lua/ the specs have run, and which they have not
---- (make coverage). First it runs what only host programs do: they are refused memory, and fork.
+--- Prints how many lines of src/ and lua/ the specs have run, and which ones they have not
+--- (make coverage). First it runs what only host programs do: run out of memory, and fork.
 
 local apis = require "spec.support.api"
 local shell = require "spec.support.shell"

@@ -1,6 +1,6 @@
 --- The core and the specs with every Lua from 5.4 on of which Debian has the sources, in any of its
 --- suites (make other-luas); the latest of each once more with Lua's own assertions on. They are
---- compiled here, and nothing is installed. What cannot be had is said, and no failure.
+--- compiled here, and nothing is installed. What cannot be had is skipped, with a message.
 
 local shell = require "spec.support.shell"
 

@@ -1,5 +1,5 @@
 --- Runs specs where busted itself does not run (its C modules know no Lua 5.5): describe, it, what
---- may be around them, and luassert. A spec that needs a module that is not there is skipped.
+--- may be around them, and luassert. A spec is skipped if a module that it needs is missing.
 
 local files = arg
 _G.assert = require "luassert"

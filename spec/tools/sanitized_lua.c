@@ -1,6 +1,6 @@
 /*
 ** sanitized_lua.c: runs a Lua script in a process that has the sanitizers' libraries, which the core
-** built with them needs. (To preload them instead would burden every child process as well.)
+** built with them needs. (Preloading them instead would affect every child process, too.)
 */
 #include <stdio.h>
 
