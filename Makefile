@@ -62,22 +62,22 @@ HOSTS := $(SMALL_HOSTS) lua-http apache2-bin nmap pandoc haproxy
 # What `make specs` runs; `luarocks test -- SPECS=spec/list_spec.lua` is passed on to it.
 SPECS ?= spec
 
-# How to run something with what was built here.
+# Runs something with what was built here.
 BUILT := LUA_PATH='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH='build/?.so;;'
 
-# By the PATH: a script for any Lua, as Debian has it, or what LuaRocks wraps around one.
+# busted by the PATH: Debian's script for any Lua, or LuaRocks' wrapper around one.
 BUSTED = $(shell busted=$$(command -v busted) || busted=busted; \
   if head -n 1 "$$busted" 2>/dev/null | grep -q lua; then echo $(LUA) $$busted; \
   else echo $$busted; fi)
 
 all: build/gradient/core.so
 
-# Without Lua's version nothing would land where it belongs.
+# Without Lua's version, nothing would be installed where it belongs.
 define need_lua
 @[ -n "$(LUA_VERSION)" ] || { echo "$(LUA) does not run: install Lua 5.4, or say LUA=…" >&2; exit 1; }
 endef
 
-# For hosts that keep Lua to themselves: LINK_LUA=1 has the module bring liblua along.
+# For hosts that keep Lua to themselves: LINK_LUA=1 links the module with liblua.
 LUA_LIBS = $(if $(LINK_LUA),$(shell pkg-config --libs lua$(LUA_VERSION)))
 
 build/link-lua-$(or $(LINK_LUA),0):
@@ -118,8 +118,8 @@ build/static/libgradient.a: $(SOURCES) $(HEADERS) src/embedded.c build/static/lu
 
 static: build/static/libgradient.a
 
-# The command finds its module wherever PREFIX is. Its manual page is made from what it declares,
-# for which argparse must be there.
+# The command finds its module wherever PREFIX is. Its manual page is made from its declarations,
+# which needs argparse.
 install: all
 	$(need_lua)
 	install -d "$(LUA_LIBDIR)/gradient" "$(DESTDIR)$(PREFIX)/bin" "$(MAN_DIR)"
@@ -264,7 +264,7 @@ build/fuzz/compare_floats: spec/fuzz/compare_floats.c src/json.c src/json.h Make
 	$(CC) $(C99) -O2 $(WARNINGS) -Isrc $(LUA_CFLAGS) -o $@ spec/fuzz/compare_floats.c src/json.c \
 	  $(shell pkg-config --libs lua$(LUA_VERSION)) -lm
 
-# Finds new inputs for SECONDS, from those in spec/fuzz/corpus on.
+# Looks for new inputs for SECONDS, starting with those in spec/fuzz/corpus.
 SECONDS ?= 60
 
 build/fuzz/fuzz_json: spec/fuzz/fuzz_json.c src/json.c src/json.h Makefile
@@ -280,7 +280,7 @@ build/fuzz/fuzz_answer: spec/fuzz/fuzz_answer.c $(SOURCES) $(HEADERS) Makefile
 	  $(LUA_CFLAGS) $(CURL_CFLAGS) -o $@ spec/fuzz/fuzz_answer.c $(SOURCES) $(CURL_LIBS) \
 	  $(shell pkg-config --libs lua$(LUA_VERSION)) -lpthread -ldl
 
-# Fuzzes one target from the files in one room of spec/fuzz on: name, room, longest input.
+# Fuzzes one target, starting with the files in a folder of spec/fuzz: name, folder, longest input.
 define run_fuzzer
 @echo "== fuzzing $(1) for $(SECONDS) seconds =="
 @cd build/fuzz && { LUA_PATH='../../lua/?.lua;../../lua/?/init.lua' ./$(1) -detect_leaks=1 \

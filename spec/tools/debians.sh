@@ -8,7 +8,7 @@
 #
 # Needs root, debootstrap and a Debian whose apt knows a mirror. The chroots live in namespaces of
 # their own: whatever happens, no mount and no process outlives them. build/debians/ keeps the
-# packages, for a day the bare systems, and each suite's log.
+# packages, each suite's log, and for a day the bare systems.
 set -eu -o pipefail
 
 suites=${*:-bookworm trixie sid}
