@@ -32,10 +32,10 @@ static void *find(void *library, const char *name) {
 #define FIND(name) (*(void **)(&lua.name) = find(library, #name))
 
 int main(int argc, char **argv) {
-  void *library = dlopen(argc == 3 ? argv[1] : "", RTLD_NOW | RTLD_LOCAL);
+  void *library = argc == 3 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
   lua_State *L;
   int failed;
-  if (argc != 3 || library == NULL) {
+  if (library == NULL) {
     fprintf(stderr, "usage: host_private LIBRARY PROGRAM\n");
     return EXIT_FAILURE;
   }
