@@ -296,7 +296,7 @@ fuzz:
 
 # Figures against peers, as ratios within one run; the SDK comes from npm, into build/.
 bench:
-	$(call install_packages,$(DEMO_PACKAGES) lua-luv nginx curl $(if $(shell command -v node),,nodejs npm))
+	$(call install_packages,$(DEMO_PACKAGES) lua-luv lua-event nginx openssl curl $(if $(shell command -v node),,nodejs npm))
 	@$(MAKE) --no-print-directory -s all build/bench/decode_floor.so build/bench/transfer_floor.so \
 	  build/bench/node_modules
 	@$(BUILT) $(LUA) -e 'require("spec.bench.report").heading()'
