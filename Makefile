@@ -34,7 +34,7 @@ CFLAGS ?= -O2 -g
 EXCEPTIONS := $(shell echo 'int x;' | $(CC) -fexceptions -x c -c -o /dev/null - 2>/dev/null && echo -fexceptions)
 C99 := -std=c99 -D_GNU_SOURCE -fPIC $(EXCEPTIONS)
 WERROR ?= -Werror
-WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdeclaration-after-statement $(WERROR)
 HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fvisibility=hidden
 LINK := -shared -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -49,7 +49,7 @@ struct level {
   unsigned char last;     /* the name that was met last; 0: none yet */
   unsigned char guess;    /* the name that should come next */
   char closer;            /* the bracket that ends it */
-  _Bool holds_objects;    /* whether all elements must be objects */
+  int holds_objects;      /* whether all elements must be objects */
 };
 
 struct decoder {
@@ -71,10 +71,8 @@ struct decoder {
   char near_bytes[NEAR_BYTES];
 };
 
-/*
-** A function that reads something takes the position where it begins and returns the one after it;
-** or NULL, when this function has written down why.
-*/
+/* A function that reads something takes the position where it begins and returns the one after it;
+** or NULL, when this function has written down why. */
 static const char *fail(struct decoder *d, const char *p, const char *expected) {
   d->at = p;
   d->expected = expected;
@@ -90,14 +88,14 @@ static int is_digit(char c) {
 /* a word with the same byte eight times */
 #define EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* eight bytes as a number, the first one lowest, on every machine: compilers make one load of it */
+/* Eight bytes as a number, the first one lowest, on every machine; compilers make it one load. */
 static inline uint64_t word_at(const char *p) {
   const unsigned char *b = (const unsigned char *)p;
   return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
          (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 | (uint64_t)b[7] << 56;
 }
 
-/* the word at p; where less of the text is left, it ends with zeros */
+/* The word at p; where less of the text is left, it ends with zeros. */
 static inline uint64_t next_word(const struct decoder *d, const char *p) {
   char bytes[8] = {0};
   if (d->end - p >= 8)
@@ -106,23 +104,21 @@ static inline uint64_t next_word(const struct decoder *d, const char *p) {
   return word_at(bytes);
 }
 
-/* how many bytes are before the first one that has a bit set */
+/* How many bytes are before the first one that has a bit set. */
 static inline int count_before(uint64_t bits) {
   return __builtin_ctzll(bits) / 8;
 }
 
-/*
-** Marks, by their top bits, the bytes that do not stand for themselves in a string. The lowest mark
+/* Marks, by their top bits, the bytes that do not stand for themselves in a string. The lowest mark
 ** is right; others may be wrong. A byte borrows from its top bit where it is smaller than what is
 ** subtracted: x ^ '\\' than 1 where x is a backslash, x ^ 2 than 0x21 where x is a quote or a
-** control character. What is not ASCII has that bit anyway.
-*/
+** control character. What is not ASCII has that bit anyway. */
 static inline uint64_t mark_special(uint64_t word) {
   uint64_t marks = ((word ^ EIGHT('\\')) - EIGHT(1)) | ((word ^ EIGHT(2)) - EIGHT(0x21)) | word;
   return marks & EIGHT(0x80);
 }
 
-/* whether eight bytes are digits: 3 is their upper half, also when 6 is added to the lower one */
+/* Whether eight bytes are digits: 3 is their upper half, also when 6 is added to the lower one. */
 static inline int are_digits(uint64_t word) {
   return (word & (word + EIGHT(6)) & EIGHT(0xf0)) == EIGHT(0x30);
 }
@@ -142,7 +138,7 @@ static inline const char *skip_space(const struct decoder *d, const char *p) {
 
 /* ---- strings ---- */
 
-/* skips bytes that stand for themselves, except for the last few of the text */
+/* Skips bytes that stand for themselves, except for the last few of the text. */
 static inline const char *skip_plain(const struct decoder *d, const char *p) {
   for (; d->end - p >= 8; p += 8) {
     uint64_t marks = mark_special(word_at(p));
@@ -152,11 +148,9 @@ static inline const char *skip_plain(const struct decoder *d, const char *p) {
   return p;
 }
 
-/*
-** Checks the UTF-8 sequence that begins with the byte at p, which is not ASCII (the table of
+/* Checks the UTF-8 sequence that begins with the byte at p, which is not ASCII (the table of
 ** well-formed sequences: The Unicode Standard, 3.9). Only the second byte has a narrower range
-** after some first bytes: to keep out overlong forms, surrogates and what is beyond U+10FFFF.
-*/
+** after some first bytes: to keep out overlong forms, surrogates and what is beyond U+10FFFF. */
 static inline const char *check_utf8(struct decoder *d, const char *p) {
   uint64_t word = next_word(d, p);
   unsigned lead = word & 0xff, second = word >> 8 & 0xff;
@@ -170,7 +164,7 @@ static inline const char *check_utf8(struct decoder *d, const char *p) {
   return wrong == 0 ? p + size : fail(d, p + count_before(wrong), "the rest of a UTF-8 sequence");
 }
 
-/* find_quote from a byte on that is not plain, or near the end of the text */
+/* The same as find_quote, from a byte on that is not plain, or near the end of the text. */
 static const char *find_quote_slowly(struct decoder *d, const char *p) {
   for (;;) {
     if (d->end - p < 8)
@@ -189,16 +183,16 @@ static const char *find_quote_slowly(struct decoder *d, const char *p) {
   }
 }
 
-/* finds the quote that ends a string, or a backslash before it, from p on */
+/* Finds the quote that ends a string, or a backslash before it, from p on. */
 static inline const char *find_quote(struct decoder *d, const char *p) {
   p = skip_plain(d, p);
   return p < d->end && (*p == '"' || *p == '\\') ? p : find_quote_slowly(d, p);
 }
 
-/* reads the four hexadecimal digits of a \u escape */
+/* Reads the four hexadecimal digits of a \u escape. */
 static inline const char *read_hex(struct decoder *d, const char *p, unsigned *code) {
-  *code = 0;
-  for (const char *end = p + 4; p < end; p++) {
+  const char *end = p + 4;
+  for (*code = 0; p < end; p++) {
     if (p == d->end || !isxdigit((unsigned char)*p))
       return fail(d, p, "a hexadecimal digit");
     *code = *code << 4 | (unsigned)((*p & 15) + (*p >> 6) * 9); /* letters have bit 6 set */
@@ -206,14 +200,12 @@ static inline const char *read_hex(struct decoder *d, const char *p, unsigned *c
   return p;
 }
 
-/*
-** Reads a \u escape, from its 'u' on, and writes its character as UTF-8. Two are one character
-** where they are a surrogate pair; otherwise the second is read again, for itself.
-*/
+/* Reads a \u escape, from its 'u' on, and writes its character as UTF-8. Two are one character
+** where they are a surrogate pair; otherwise the second is read again, for itself. */
 static const char *read_unicode(struct decoder *d, const char *p, char **out) {
   static const unsigned char leads[4] = {0, 0xc0, 0xe0, 0xf0};
   unsigned code, low;
-  int more; /* bytes after the first */
+  int i, more; /* bytes after the first */
   if (p == d->end || *p != 'u')
     return fail(d, p, "an escape sequence");
   p = read_hex(d, p + 1, &code);
@@ -226,14 +218,14 @@ static const char *read_unicode(struct decoder *d, const char *p, char **out) {
     p += is_pair ? 6 : 0;
   }
   more = (code >= 0x80) + (code >= 0x800) + (code >= 0x10000);
-  for (int i = more; i > 0; i--, code >>= 6)
+  for (i = more; i > 0; i--, code >>= 6)
     (*out)[i] = (char)(0x80 | (code & 0x3f));
   **out = (char)(leads[more] | code);
   *out += more + 1;
   return p;
 }
 
-/* makes room for so many bytes at 'out', where what is in the scratch ends; returns that place */
+/* Makes room for so many bytes at `out`, where what is in the scratch ends; returns that place. */
 static inline char *make_room(struct decoder *d, char *out, size_t more) {
   if ((size_t)(d->scratch_end - out) < more) {
     size_t length = (size_t)(out - d->scratch), size = 2 * (length + more);
@@ -247,7 +239,7 @@ static inline char *make_room(struct decoder *d, char *out, size_t more) {
   return out;
 }
 
-/* reads a string from its first backslash at p on: checks the rest and replaces escapes in one go */
+/* Reads a string whose first backslash is at p: checks the rest and replaces escapes in one go. */
 static const char *read_escaped(struct decoder *d, const char *start, const char *p) {
   static const unsigned char characters[256] = {
       ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
@@ -284,7 +276,7 @@ static const char *read_escaped(struct decoder *d, const char *start, const char
   return p + 1;
 }
 
-/* reads a string value, from after its opening quote */
+/* Reads a string value, from after its opening quote. */
 static inline const char *read_string(struct decoder *d, const char *p) {
   const char *quote = find_quote(d, p);
   if (quote == NULL || *quote == '\\')
@@ -299,11 +291,11 @@ static inline const char *read_string(struct decoder *d, const char *p) {
 struct decimal {
   uint64_t digits; /* the first ones, without leading zeros: as many as fit, whichever they are */
   int64_t others;  /* how many there are besides, */
-  _Bool is_cut;    /* and whether these are not all zero */
+  int is_cut;      /* and whether these are not all zero */
   int64_t exponent;
 };
 
-/* reads digits, at least one, into the number */
+/* Reads digits, at least one, into the number. */
 static inline const char *read_digits(struct decoder *d, const char *p, struct decimal *n) {
   uint64_t digits = n->digits;
   const char *others;
@@ -320,27 +312,25 @@ static inline const char *read_digits(struct decoder *d, const char *p, struct d
   return p;
 }
 
-/* the upper half of a product */
+/* The upper half of a product. */
 static uint64_t multiply(uint64_t a, uint64_t b) {
   uint64_t middle = (a >> 32) * (b & UINT32_MAX) + ((a & UINT32_MAX) * (b & UINT32_MAX) >> 32);
   uint64_t other = (a & UINT32_MAX) * (b >> 32) + (middle & UINT32_MAX);
   return (a >> 32) * (b >> 32) + (middle >> 32) + (other >> 32);
 }
 
-/* where the top bit of 5^n is: the logarithm, rounded down; checked for all n that are used */
+/* Where the top bit of 5^n is: the logarithm, rounded down; checked for all n that are used. */
 static int top_bit(int n) {
   return (n * 152170 + 0x4000000) / 0x10000 - 0x400;
 }
 
-/*
-** Pushes the nearest float, if 64 bits are enough to tell which one that is; returns whether they
+/* Pushes the nearest float, if 64 bits are enough to tell which one that is; returns whether they
 ** were, as for all but one in a hundred or more. The number is its digits times a power of five
 ** times a power of two, which is only counted; the power of five is a product of two. All factors
 ** are shifted until their top bit is set. A power that does not fit 64 bits, and each product, is
 ** too small by less than 1, the result by less than 3, and by what 1 would add to the digits where
 ** others were cut off. Unless that reaches from the middle between two floats, or below, to above
-** it, the float is right.
-*/
+** it, the float is right. */
 static int push_nearest(lua_State *L, const struct decimal *n, int negative) {
   static const uint64_t powers[STEP] = {
       0x8000000000000000, 0xa000000000000000, 0xc800000000000000, 0xfa00000000000000,
@@ -359,44 +349,47 @@ static int push_nearest(lua_State *L, const struct decimal *n, int negative) {
       0x86f0ac99b4e8dafd, 0xda01ee641a708de9, 0xb01ae745b101e9e4, 0x8e41ade9fbebc27d,
       0xe5d3ef282a242e81, 0xb9a74a0637ce2ee1, 0x95f83d0a1fb69cd9, 0xf24a01a73cf2dccf,
       0xc3b8358109e84f07};
-  int64_t power = n->exponent + n->others;
-  if (power < -351 || power > 323)
+  int power, rest, exponent, drop, shift = __builtin_clzll(n->digits);
+  uint64_t number, half, dropped;
+  lua_Number result;
+  if (n->exponent + n->others < -351 || n->exponent + n->others > 323)
     return 0; /* not in the tables, as it is beyond all floats */
-  int index = (int)power + 351, rest = index % STEP, shift = __builtin_clzll(n->digits);
-  uint64_t number = multiply(n->digits << shift, powers[rest]);
-  number = multiply(number, steps[index / STEP]);
-  int exponent = (int)power + top_bit((int)power - rest) + top_bit(rest) + 2 - shift;
-  int drop = 64 - __builtin_clzll(number) - l_floatatt(MANT_DIG);
+  power = (int)(n->exponent + n->others);
+  rest = (power + 351) % STEP;
+  number = multiply(n->digits << shift, powers[rest]);
+  number = multiply(number, steps[(power + 351) / STEP]);
+  exponent = power + top_bit(power - rest) + top_bit(rest) + 2 - shift;
+  drop = 64 - __builtin_clzll(number) - l_floatatt(MANT_DIG);
   if (drop < 6 || exponent + drop < l_floatatt(MIN_EXP) - l_floatatt(MANT_DIG))
     return 0; /* too many bits, or so small that a float has fewer of them */
-  uint64_t half = UINT64_C(1) << (drop - 1), dropped = number & (2 * half - 1);
+  half = UINT64_C(1) << (drop - 1);
+  dropped = number & (2 * half - 1);
   if (dropped <= half && dropped + 3 + ((uint64_t)n->is_cut << shift) > half) {
     uint64_t middle = 2 * (number >> drop) + 1;
-    int up = exponent + drop - 1 - (int)power;
+    int up = exponent + drop - 1 - power;
     if (n->is_cut || power > 0 || power <= -STEP || up < 0 || up > 63 ||
-        middle * (powers[-power] >> (63 - top_bit(-(int)power))) << up != n->digits)
+        middle * (powers[-power] >> (63 - top_bit(-power))) << up != n->digits)
       return 0;
     dropped = half + (middle >> 1 & 1); /* exactly in the middle: to the even one */
   }
   number = (number >> drop) + (dropped > half);
-  lua_Number result = l_mathop(ldexp)((lua_Number)number, exponent + drop);
+  result = l_mathop(ldexp)((lua_Number)number, exponent + drop);
   lua_pushnumber(L, negative ? -result : result);
   return 1;
 }
 
-/* pushes the nearest float in any case: the C library converts a numeral without a decimal point,
-   so that the locale does not matter */
+/* Pushes the nearest float in any case: the C library converts a numeral without a decimal point,
+** so that the locale does not matter. */
 static void push_exact(struct decoder *d, const struct decimal *n, const char *p, const char *end) {
   char *out = make_room(d, d->scratch, (size_t)(end - p) + 32);
-  for (; p < end && *p != 'e' && *p != 'E'; p++) {
+  for (; p < end && *p != 'e' && *p != 'E'; p++)
     if (*p != '.')
       *out++ = *p;
-  }
   (void)sprintf(out, "e%lld", (long long)n->exponent);
   lua_pushnumber(d->L, lua_str2number(d->scratch, NULL));
 }
 
-/* reads a number: without fraction and exponent, and not too large, it is an integer */
+/* Reads a number: without fraction and exponent, and not too large, it is an integer. */
 static const char *read_number(struct decoder *d, const char *start) {
   struct decimal n = {0};
   int negative = *start == '-';
@@ -429,18 +422,18 @@ static const char *read_number(struct decoder *d, const char *start) {
 
 /* ---- names of members ---- */
 
-/* whether this name, up to its closing quote, stands at p; near the end of the text always no */
+/* Whether this name, up to its closing quote, stands at p; near the end of the text always no. */
 static inline int is_name(const struct decoder *d, const struct name *name, const char *p) {
+  ptrdiff_t at;
   if (d->end - p - 8 < name->size || (word_at(p) & name->mask) != name->head)
     return 0;
-  for (ptrdiff_t at = name->size - 8; at > 0; at -= 8) {
+  for (at = name->size - 8; at > 0; at -= 8)
     if (word_at(p + at) != word_at(name->text + at))
       return 0;
-  }
   return 1;
 }
 
-/* remembers the name at p, in one of four places, and returns which one that is */
+/* Remembers the name at p, in one of four places, and returns which one that is. */
 static unsigned char learn_name(struct decoder *d, const char *p, ptrdiff_t size) {
   uint64_t mask = size < 8 ? (UINT64_C(1) << 8 * size) - 1 : UINT64_MAX;
   uint64_t head = next_word(d, p) & mask;
@@ -448,7 +441,8 @@ static unsigned char learn_name(struct decoder *d, const char *p, ptrdiff_t size
   /* multiplicative hashing: the top bits of this product depend on all others (2^64 / phi) */
   unsigned place = (unsigned)(hash * UINT64_C(0x9e3779b97f4a7c15) >> (64 - d->name_bits));
   struct name *name = &d->names[1 + place];
-  for (int i = 0; i < 3 && name->size != PTRDIFF_MAX && !is_name(d, name, p); i++) {
+  int i;
+  for (i = 0; i < 3 && name->size != PTRDIFF_MAX && !is_name(d, name, p); i++) {
     place = (place + 1) % (1U << d->name_bits);
     name = &d->names[1 + place];
   }
@@ -460,12 +454,10 @@ static unsigned char learn_name(struct decoder *d, const char *p, ptrdiff_t size
   return (unsigned char)(1 + place);
 }
 
-/*
-** Reads a name, from after its opening quote. The objects of an array mostly have the same names
+/* Reads a name, from after its opening quote. The objects of an array mostly have the same names
 ** in the same order. So the guess is the name that came next last time; if it is right, comparing
 ** the bytes is all there is to do. That saves a tenth of a page's time. (For values there is no
-** gain.)
-*/
+** gain.) */
 static inline const char *read_name(struct decoder *d, const char *p) {
   struct level *level = d->level;
   struct name *name = &d->names[level->guess];
@@ -488,7 +480,7 @@ static inline const char *read_name(struct decoder *d, const char *p) {
 
 /* ---- arrays and objects ---- */
 
-/* checks, at the value of an outermost member, the shape that the options ask for */
+/* Checks, at the value of an outermost member, the shape that the options ask for. */
 static const char *check_shape(struct decoder *d, const char *p) {
   const struct json_options *options = d->options;
   size_t length;
@@ -505,10 +497,8 @@ static const char *check_shape(struct decoder *d, const char *p) {
   return p;
 }
 
-/*
-** Reads what is before a value in its container: a member's name and the colon; nothing in an
-** array, but there may have to be an object.
-*/
+/* Reads what is before a value in its container: a member's name and the colon; nothing in an
+** array, but there may have to be an object. */
 static inline const char *begin_item(struct decoder *d, const char *p) {
   if (d->level->closer == ']')
     return d->level->holds_objects && (p == d->end || *p != '{') ? fail(d, p, "an object") : p;
@@ -524,19 +514,17 @@ static inline const char *begin_item(struct decoder *d, const char *p) {
   return d->depth == 1 && d->options->member != NULL ? check_shape(d, p) : p;
 }
 
-/* makes the table of an array of which so many elements, all up to here, are on the stack */
+/* Makes the table of an array of which so many elements, all up to here, are on the stack. */
 static void make_array(lua_State *L, int count, int size) {
   lua_createtable(L, size, 0);
   lua_insert(L, -1 - count);
-  for (int i = count; i > 0; i--)
-    lua_rawseti(L, -1 - i, i);
+  for (; count > 0; count--)
+    lua_rawseti(L, -1 - count, count);
 }
 
-/*
-** Puts the value on the top of the stack into its container, and closes the containers that end
+/* Puts the value on the top of the stack into its container, and closes the containers that end
 ** after it. Returns where the next value begins, or the end of the last one if no container is
-** open.
-*/
+** open. */
 static inline const char *end_value(struct decoder *d, const char *p) {
   while (d->depth > 0) {
     struct level *level = d->level;
@@ -564,10 +552,8 @@ static inline const char *end_value(struct decoder *d, const char *p) {
   return p;
 }
 
-/*
-** Opens one level more. It takes from the Lua stack a table and a name, or the elements that wait
-** for their table, with LUA_MINSTACK left for whatever is done on top of them.
-*/
+/* Opens one level more. It takes from the Lua stack a table and a name, or the elements that wait
+** for their table, with LUA_MINSTACK left for whatever is done on top of them. */
 static struct level *open_level(struct decoder *d) {
   if (d->depth > 0 && !lua_checkstack(d->L, MAX_WAITING + LUA_MINSTACK))
     luaL_error(d->L, "not enough memory");
@@ -582,12 +568,13 @@ static struct level *open_level(struct decoder *d) {
   return ++d->level;
 }
 
-/* begins the array or object at p; an object gets as much room as the last one at its depth took */
+/* Begins the array or object at p; an object gets the room that the last one at its depth took. */
 static const char *begin_container(struct decoder *d, const char *p) {
   int is_object = *p == '{';
+  struct level *level;
   if (d->depth == JSON_MAX_DEPTH)
     return fail(d, p, "no deeper nesting");
-  struct level *level = open_level(d);
+  level = open_level(d);
   level->count = 0;
   level->last = 0;
   level->guess = d->names[0].next;
@@ -609,16 +596,16 @@ static const char *begin_container(struct decoder *d, const char *p) {
 
 /* ---- values ---- */
 
-/* reads true, false or null, which is given in quotes */
+/* Reads true, false or null, which is given in quotes. */
 static const char *read_literal(struct decoder *d, const char *p, const char *literal) {
-  for (const char *c = literal + 1; *c != '\''; p++, c++) {
+  const char *c;
+  for (c = literal + 1; *c != '\''; p++, c++)
     if (p == d->end || *p != *c)
       return fail(d, p, literal);
-  }
   return p;
 }
 
-/* reads a value that is neither array nor object, and what follows it */
+/* Reads a value that is neither array nor object, and what follows it. */
 static const char *read_scalar(struct decoder *d, const char *p) {
   if (*p == '"')
     p = read_string(d, p + 1);
@@ -639,7 +626,7 @@ static const char *read_scalar(struct decoder *d, const char *p) {
   return p == NULL ? NULL : end_value(d, p);
 }
 
-/* reads the whole text, which is one value with space around it */
+/* Reads the whole text, which is one value with space around it. */
 static const char *read_text(struct decoder *d) {
   int has_mark = d->end - d->text >= 3 && memcmp(d->text, "\xef\xbb\xbf", 3) == 0;
   const char *p = skip_space(d, d->text + (has_mark ? 3 : 0));
@@ -656,7 +643,7 @@ static const char *read_text(struct decoder *d) {
   return p == d->end ? p : fail(d, p, "the end of the text");
 }
 
-/* leaves nil, what is wrong, and where; only a byte that can be seen is shown as it is */
+/* Leaves nil, what is wrong, and where; only a byte that can be seen is shown as it is. */
 static int push_failure(const struct decoder *d) {
   lua_State *L = d->L;
   lua_Integer offset = (lua_Integer)(d->at - d->text) + 1;
@@ -675,6 +662,7 @@ static int push_failure(const struct decoder *d) {
 int json_decode(lua_State *L, const char *text, size_t length, const struct json_options *options) {
   static const struct json_options defaults = {0, NULL, 0, '{'};
   struct decoder d;
+  int i;
   if (!lua_checkstack(L, 2 + (1 << NAME_BITS) + MAX_WAITING + LUA_MINSTACK))
     luaL_error(L, "not enough memory");
   d.L = L;
@@ -689,9 +677,9 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
   d.first_slot = lua_gettop(L) + 1;
   d.depth = 0;
   d.names[0].next = 0;
-  for (int i = 0; i <= 1 << d.name_bits; i++)
+  for (i = 0; i <= 1 << d.name_bits; i++)
     d.names[i].size = PTRDIFF_MAX; /* no text is so long: none is known */
-  for (int i = 0; i < NEAR_LEVELS; i++)
+  for (i = 0; i < NEAR_LEVELS; i++)
     d.near[i].members = 0;
   lua_settop(L, d.first_slot + 1 + (1 << d.name_bits));
   if (read_text(&d) == NULL)

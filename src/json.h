@@ -21,13 +21,11 @@ struct json_options {
                            object, '[' an array of objects, none of them null, '"' a string */
 };
 
-/*
-** Decodes the 'length' bytes at 'text', which need no final zero and must stay as they are
+/* Decodes the `length` bytes at `text`, which need no final zero and must stay as they are
 ** meanwhile. Pushes the value and returns 1; or, if they are not one JSON text of the shape that
 ** the options ask for, pushes nil, a message and an offset (from 1: the offending byte, or one
-** past the last if the text ends too early) and returns 3. 'options' may be NULL: no nulls kept,
-** no shape asked for. Raises memory errors only, and leaks nothing then.
-*/
+** past the last if the text ends too early) and returns 3. `options` may be NULL: no nulls kept,
+** no shape asked for. Raises memory errors only, and leaks nothing then. */
 int json_decode(lua_State *L, const char *text, size_t length, const struct json_options *options);
 
 #pragma GCC visibility pop
