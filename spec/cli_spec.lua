@@ -290,7 +290,7 @@ describe("gradient-jobs", function()
       local result = run({ "list", "--all", "--json" },
         { terminal = { columns = 80, rows = 24, errors = true } })
       assert.equal(0, result.status)
-      assert.matches("^\r[%d,]+ of 1,200 jobs, about %d s left *\r", result.errors)
+      assert.matches("^\r[%d,]+ of 1,200 jobs, about %d+ [sm] left *\r", result.errors)
       assert.matches("\r +\r$", result.errors)
       assert.equal(1202, #lines_of(result.output))
       result = run({ "list", "--all", "--json" }, { redirection = "| cat >/dev/null" })

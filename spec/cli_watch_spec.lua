@@ -231,7 +231,7 @@ describe("gradient-jobs watch", function()
 
     it("and shows that an answer is late, while time passes", function()
       local late = phase("a", "SUCCEEDED")
-      late.delay = 3.5
+      late.delay = 6
       server:script{ phase("a", "RUNNING", ',"created_at":"2999-01-01T00:00:00Z"'), late }
       local result = run({ "watch", "a", "--no-names", table.unpack(interval) },
         { terminal = { columns = 120, rows = 24 } })
