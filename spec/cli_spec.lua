@@ -65,6 +65,11 @@ describe("gradient-jobs", function()
       assert.same({ "/v2/gen-ai/indexing_jobs?per_page=7" }, targets())
     end)
 
+    it("is ls, too", function()
+      local three = { "--limit", "3", "--columns", "job" }
+      assert.equal(print_of{ "list", table.unpack(three) }, print_of{ "ls", table.unpack(three) })
+    end)
+
     it("says nothing when that is all", function()
       server:set{ jobs = 30 }
       assert.equal(30, #uuids_of(print_of{ "list", "--per-page", "30" }))
@@ -351,6 +356,7 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
       .. ": not_found: [^\n]+\n$", result.errors)
     local lines = lines_of(result.output)
     assert.same({ first, second }, { core.decode(lines[1]).uuid, core.decode(lines[2]).uuid })
+    assert.equal(lines[1] .. "\n", print_of{ "get", first, "--output", "json" })
     result = run{ "sources", first, unknown_uuid, second }
     assert.equal(1, result.status)
     assert.matches("^" .. first:gsub("%-", "%%-") .. "\nDATA SOURCE .*\n\n"
@@ -629,7 +635,7 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
     local overview = print_of{ "--help" }
     assert.matches("DIGITALOCEAN_ACCESS_TOKEN", overview)
     for _, name in ipairs{ "list", "get", "sources", "start", "cancel", "watch" } do
-      assert.matches("\n   " .. name .. " +%u", overview)
+      assert.matches("\n   " .. name .. "[%l, ]* +%u", overview)
       local help = print_of{ name, "--help" }
       assert.matches("^Usage: gradient%-jobs " .. name .. " ", help)
       for _, line in ipairs(lines_of(help)) do assert.is_true(#line <= 80, line) end

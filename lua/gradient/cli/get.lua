@@ -4,6 +4,7 @@ local format = require "gradient.cli.format"
 local jobs = require "gradient.cli.jobs"
 local json = require "gradient.cli.json"
 local rules = require "gradient.job"
+local selection = require "gradient.cli.selection"
 local sources = require "gradient.cli.sources"
 local values = require "gradient.cli.values"
 local width = require "gradient.cli.width"
@@ -21,7 +22,7 @@ local get = {
 
 function get.declare(command)
   command:argument "UUID":target "uuids":args "+":convert(values.uuid):description "The jobs."
-  command:flag "--json":description "Print JSON."
+  command:mutex(selection.declare_json(command, "Print JSON."))
 end
 
 -- A page is a list of lines: label, text, style. Lines without a text are left out.

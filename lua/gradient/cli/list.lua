@@ -9,7 +9,7 @@ local selection = require "gradient.cli.selection"
 local values = require "gradient.cli.values"
 
 local list = {
-  name = "list", summary = "List jobs, the newest first.",
+  name = "list", alias = "ls", summary = "List jobs, the newest first.",
   description = "Lists jobs, the newest first: one page, or all of them.",
   notes = "With --all, --limit, --sort or an option that selects jobs, all pages are read. JSON is"
     .. " one array, a job a line; CSV has a job's documented fields, but not the details of its"

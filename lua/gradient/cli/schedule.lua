@@ -4,6 +4,7 @@ local format = require "gradient.cli.format"
 local json = require "gradient.cli.json"
 local names = require "gradient.cli.names"
 local rules = require "gradient.job"
+local selection = require "gradient.cli.selection"
 local values = require "gradient.cli.values"
 
 local schedule = {
@@ -31,7 +32,7 @@ function schedule.declare(command)
   )
   command:option "--on":argname "DAYS":convert(values.days)
     :description "On these days, such as mon,wed or mon-fri. Default: every day."
-  command:flag "--json":description "Print JSON."
+  command:mutex(selection.declare_json(command, "Print JSON."))
 end
 
 -- { 1, 3 } → "mon, wed"; anything else is shown as it came.

@@ -23,6 +23,14 @@ function selection.declare_format(command)
   command:flag "--no-header":description "Leave out the line with the names of the columns."
 end
 
+--- Declares --json, and the same in the words of a list.
+---@return table flag, table option
+function selection.declare_json(command, description)
+  return command:flag "--json":description(description),
+    command:option "--output":hidden_name "-o":argname "json":choices{ "json" }:target "json"
+      :description "The same as --json; -o for short."
+end
+
 --- Declares the order of a list, and how much of it is printed.
 function selection.declare_order(command)
   command:option "--sort":argname "FIELD"

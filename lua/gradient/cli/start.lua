@@ -4,6 +4,7 @@ local format = require "gradient.cli.format"
 local jobs = require "gradient.cli.jobs"
 local json = require "gradient.cli.json"
 local names = require "gradient.cli.names"
+local selection = require "gradient.cli.selection"
 local values = require "gradient.cli.values"
 local watch = require "gradient.cli.watch"
 
@@ -18,14 +19,16 @@ local start = {
   },
 }
 
+local json_description = "Print the jobs as JSON, a job a line."
+
 function start.declare(command)
   command:argument "KB":target "kbs":args "+":convert(values.base)
     :description "The knowledge bases (names or uuids)."
   command:option "--source":argname "UUID":convert(values.uuid):count "*"
     :description "Index this data source; may be repeated. Default: all data sources."
   command:mutex(
-    command:flag "--json":description "Print the jobs as JSON, a job a line.",
-    command:flag "--wait":description "Then show the jobs until they are over, as 'watch' does."
+    command:flag "--wait":description "Then show the jobs until they are over, as 'watch' does.",
+    selection.declare_json(command, json_description)
   )
   watch.declare_settings(command)
 end
@@ -65,7 +68,7 @@ local cancel = {
 
 function cancel.declare(command)
   command:argument "UUID":target "uuids":args "+":convert(values.uuid):description "The jobs."
-  command:flag "--json":description "Print the jobs as JSON, a job a line."
+  command:mutex(selection.declare_json(command, json_description))
 end
 
 function cancel.run(session)
