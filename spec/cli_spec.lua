@@ -540,7 +540,7 @@ s1  crawl failed: ]] .. ("very "):rep(60) .. "long\n"
       local seconds = " must be a positive number of seconds, not "
       for _, case in ipairs{
         { "a command is required" },
-        { "unknown command 'lst'; did you mean 'list'?", "lst" },
+        { "unknown command 'wacth'; did you mean 'watch'?", "wacth" },
         { "unknown option '--al'; did you mean '--all'?", "list", "--al" },
         { "too many arguments", "list", "x" },
         { "missing argument 'UUID'", "get" },
