@@ -85,7 +85,7 @@ local function page_of(state, request, member, total, items, no_links)
     pages = page + 1
   end
   return 200, object(
-    member, array(items((shown - 1) * per_page, per_page)),
+    member, array(items(math.min(shown - 1, total) * per_page, per_page)),
     "links", settings.links and (links(state, request, page, pages, per_page) or no_links),
     "meta", settings.meta and meta(page, pages, total)
   )
