@@ -7,7 +7,9 @@ local uv = require "luv"
 local core = require "gradient.core"
 local fixture = require "spec.support.fixture"
 local loops = require "spec.support.loops"
+local nginx = require "spec.support.nginx"
 local program = require "spec.support.program"
+local shell = require "spec.support.shell"
 local tls = require "spec.support.tls"
 local waiting = require "spec.support.waiting"
 
@@ -286,6 +288,21 @@ describe("wait", function()
     for _ in client.indexing_jobs.each({ per_page = 10 }, { prefetch = 4 }) do count = count + 1 end
     assert.equal(100, count)
     assert.is_true(calls > 0)
+  end)
+
+  it("has its turn while an answer comes that is faster than it is taken", function()
+    local path = os.tmpname()
+    local most = (1 + 3.2) * 1024 * 1024 -- bytes that a step takes, see client.c
+    shell.write(path, '{"jobs": []}' .. (" "):rep(40 << 20))
+    local site <close> = nginx.static(path)
+    local turns = 0
+    local client <close> = new_client{ base_url = site.url, wait = function(fds, seconds)
+      turns = turns + 1
+      waiting.poll(fds, seconds)
+    end }
+    assert(client.indexing_jobs.list())
+    os.remove(path)
+    assert.is_true(turns >= (40 << 20) // most, turns)
   end)
 
   it("gets descriptors and seconds as documented", function()

@@ -16,6 +16,10 @@ local driver = {}
 -- hang; and a client may be closed during a pause.
 local longest_wait = 1
 
+-- An answer that comes faster than it is taken must not hold an event loop: after each step, others
+-- get a turn of at most so many seconds.
+local shortest_wait = 0.001
+
 -- A wait may return so many seconds late before the delay counts as the program's own.
 local tolerance = 0.05
 
@@ -99,10 +103,11 @@ function driver.sleep(client, seconds)
   end
 end
 
--- Waits once, and counts the time for the calls.
-local function pass_time(client, calls, transfers, seconds, since)
+-- Waits once, if only for others' sake, and counts the time for the calls.
+local function pass_time(client, calls, transfers, seconds, since, is_first)
   local due = #transfers > 0 and client.core:timeout(client.wait and transfers)
   seconds = math.min(seconds, due or longest_wait, longest_wait)
+  if client.wait and not is_first then seconds = math.max(seconds, shortest_wait) end
   if seconds > 0 then wait(client, transfers, seconds) end
   local now = core.now()
   local counted = math.min(now, since + math.max(seconds, 0) + tolerance)
@@ -118,7 +123,7 @@ end
 ---@param calls gradient.call[]
 ---@param pace gradient.pace?
 function driver.drive(client, wanted, calls, pace)
-  local since = core.now() -- from then on time counts
+  local since, is_first = core.now(), true -- from then on time counts
   while true do
     local transfers, seconds = advance(calls, pace or no_pace)
     if tell(calls) then
@@ -128,7 +133,8 @@ function driver.drive(client, wanted, calls, pace)
     elseif #transfers == 0 and seconds == math.huge then
       error("gradient: a call can neither go on nor end")
     else
-      since = pass_time(client, calls, transfers, seconds, since)
+      since = pass_time(client, calls, transfers, seconds, since, is_first)
+      is_first = false
     end
   end
 end
