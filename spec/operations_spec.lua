@@ -598,6 +598,14 @@ describe("operations on jobs", function()
       assert.matches("is not over after 0.1 seconds", tostring(err), 1, true)
     end)
 
+    it("says after timeout that the server did not answer, if it never did", function()
+      server:script{ { steps = { { hang = true } }, forever = true } }
+      local _, err = jobs.wait_for_completion(unknown_uuid, { timeout = 0.1 })
+      assert.equal("timeout", err.kind)
+      assert.matches("did not answer in time", err.message, 1, true)
+      assert.is_nil(err.job)
+    end)
+
     it("tries again what fails for passing reasons", function()
       local soon = { ["retry-after-ms"] = "1" }
       server:script{ phase "BATCH_JOB_PHASE_RUNNING", { status = 503, headers = soon },

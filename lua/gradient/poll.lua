@@ -31,7 +31,7 @@ local function wait(plan, operations, client, uuid, settings, options)
     local answer, response = operations.retrieve(uuid,
       resource.options_until(client, options, deadline))
     local is_late = core.now() >= deadline
-    if not answer and not is_late then return failure(plan, latest, response) end
+    if not (answer or is_late and latest) then return failure(plan, latest, response) end
     if answer then
       latest = answer
       if settings.on_progress then settings.on_progress(plan.progress(answer)) end
