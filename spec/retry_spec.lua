@@ -369,6 +369,14 @@ describe("retry", function()
       assert.same({ 0.125 }, delays)
     end)
 
+    it("says of no POST that was not sent that it may have been carried out", function()
+      local nowhere <close> = api.refused()
+      local client = new{ base_url = nowhere.url, max_retries = 0 }
+      local _, err = client.indexing_jobs.create{ knowledge_base_uuid = knowledge_base }
+      assert.equal("connection", err.kind)
+      assert.not_matches("may have been", err.message)
+    end)
+
     it("repeats a POST for which there was no connection", function()
       local nowhere <close> = api.refused()
       local client = new{ base_url = nowhere.url, max_retries = 1 }
@@ -402,6 +410,8 @@ describe("retry", function()
         assert.equal(1, err.attempts)
         assert.same({}, delays)
         assert.equal(2, server:connections().requests)
+        local cautions = err.message:find("; the job may have been started", 1, true) ~= nil
+        assert.equal(not err.status, cautions, err.message)
       end)
     end
 

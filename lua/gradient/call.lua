@@ -147,7 +147,7 @@ function call_methods:answer_error(status, headers)
 end
 
 -- The error for a request without an answer.
-function call_methods:transfer_error(code, message)
+function call_methods:transfer_error(code, message, sent)
   local kind = (code == "timeout" or code == "closed") and code or "connection"
   if code == "timeout" then
     message = ("%s did not answer in time: %s"):format(self.request.place or self.client.base_url,
@@ -155,6 +155,7 @@ function call_methods:transfer_error(code, message)
   elseif code == "authority" then
     message = message .. " (option 'ca_file' names the authorities to trust)"
   end
+  if sent and self.request.caution then message = message .. "; " .. self.request.caution end
   return { kind = kind, message = self.redact(message) }
 end
 
@@ -242,7 +243,7 @@ function call_methods:conclude(status, headers_or_code, message_or_head, sent)
       self:release()
       return self:open(self.connect_left)
     end
-    return self:retry_or_fail(self:transfer_error(headers_or_code, message_or_head),
+    return self:retry_or_fail(self:transfer_error(headers_or_code, message_or_head, sent),
       { code = headers_or_code, sent = sent })
   end
   local now = core.now()

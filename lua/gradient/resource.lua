@@ -11,8 +11,8 @@
 ---                   an array of objects ("[")
 ---   identity        the name of an id that the promised object must have, too
 ---   absent          kind and message of the error when the promised value is missing
----   caution         what to add to an error when the answer to a request that was carried out
----                   cannot be read
+---   caution         what to add to an error when a request was sent, and no answer came or none
+---                   that can be read
 ---   redact          masks secrets in errors
 ---
 --- A program calls it with the ids in their order, then a table of parameters if it has any, then
