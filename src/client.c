@@ -462,7 +462,7 @@ static void close_wake(struct client *c) {
   if (c->wake == NULL)
     return;
   if (c->process == getpid()) /* not the parent's, whose pipe it is, too */
-    wake(c);                  /* a child may hold an end, so that closing ours tells nobody */
+    wake(c);                  /* a child may hold an end, and then closing ours wakes nobody */
   close(c->wake_writer);
   remove_watch(c->wake);
   c->wake = NULL;
@@ -693,7 +693,7 @@ static struct pool *find_pool(struct client *c) {
   return *at;
 }
 
-/* In a forked child the connections are still the parent's: a farewell of TLS or HTTP/2 on them
+/* In a forked child the connections are still the parent's: a last message of TLS or HTTP/2 on them
 ** would end the parent's, so they become /dev/null before libcurl may write to them. */
 static void disown_sockets(struct client *c) {
   int fd, null;

@@ -75,9 +75,9 @@ local function wait(client, transfers, seconds)
 end
 
 local function tell(calls)
-  local told = false
-  for _, call in ipairs(calls) do told = call:tell() or told end
-  return told
+  local any = false
+  for _, call in ipairs(calls) do any = call:tell() or any end
+  return any
 end
 
 --- Sends what is due, without waiting for anything.

@@ -73,8 +73,8 @@ end
 ---@return string
 function job.ending(item)
   local is_unknown = not outcome_of_phase[item.phase]
-  local told = is_unknown and outcome_of_status[item.status] and item.status or item.phase
-  return type(told) == "string" and told or "an unknown phase"
+  local name = is_unknown and outcome_of_status[item.status] and item.status or item.phase
+  return type(name) == "string" and name or "an unknown phase"
 end
 
 -- The sum of a count over data sources. As a float on the way: integers would wrap around.

@@ -1,8 +1,8 @@
 --- How fast the requests of one iteration may go: a server that says "too many requests" to one of
 --- them means all of them.
 ---
---- The engine (call.lua, and whoever drives calls) does four things for that: it sends no request
---- before `resume_at` (core.now), nor while `window` others are on their way; it counts the answers
+--- The engine (call.lua and driver.lua) does four things for that: it sends no request before
+--- `resume_at` (core.now), nor while `window` others are on their way; it counts the answers
 --- in 2xx in `answered`; and it passes every 429 that would be tried again to `refused`, which says
 --- as how many attempts of the call it counts. A call has three fields for it: `sent_at`;
 --- `answered`, the count when the call was made; and `refusals`, which is `refused`'s own.

@@ -45,7 +45,7 @@ function iteration_methods:close()
   self:cancel()
 end
 
--- There is no going on after this: whoever asks again gets the same error, not an end.
+-- The walk cannot go on after this: asked again, it raises the same error, and does not just end.
 function iteration_methods:fail(problem)
   self.problem = problem
   self:close()

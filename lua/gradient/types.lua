@@ -26,7 +26,7 @@ function gradient.timestamp(text) end
 function gradient.is_finished(job) end
 
 --- How a job ended. "partial": it succeeded, but some files were not indexed. "no_changes": it
---- succeeded, and there was nothing to index. A job that ended, nobody knows how, counts as failed.
+--- succeeded, and there was nothing to index. A job that ended in an unknown way counts as failed.
 ---@param job gradient.job
 ---@return gradient.outcome? outcome  nil while the job is not over
 function gradient.outcome(job) end

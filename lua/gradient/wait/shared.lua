@@ -28,7 +28,7 @@ end
 return function(watch)
   local watchers = {} -- by descriptor
 
-  -- Counts a waiter in (1) or out (-1), and watches for what all of them want; no more if nobody.
+  -- Counts a waiter in (1) or out (-1), and watches for what they want; not at all without any.
   local function count(fd, watcher, events, step)
     if events:find("r", 1, true) then watcher.readers = watcher.readers + step end
     if events:find("w", 1, true) then watcher.writers = watcher.writers + step end
