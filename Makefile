@@ -127,7 +127,7 @@ install: all
 	sed -e '1s|env lua$$|env $(LUA)|' -e 's|^local prefix\b|& = "$(PREFIX)"|' lua/gradient-jobs \
 	  > "$(DESTDIR)$(PREFIX)/bin/gradient-jobs"
 	chmod 755 "$(DESTDIR)$(PREFIX)/bin/gradient-jobs"
-	for file in $(LUA_FILES); do install -D -m 644 lua/$$file "$(LUA_DIR)/$$file"; done
+	@for file in $(LUA_FILES); do install -D -m 644 lua/$$file "$(LUA_DIR)/$$file"; done
 	@if $(BUILT) $(LUA) -e 'require("gradient.cli.manual").write()' 2>/dev/null \
 	  > build/gradient-jobs.1; then install -m 644 build/gradient-jobs.1 "$(MAN_DIR)"; \
 	  else echo "no manual page: the Lua module argparse is missing"; fi
