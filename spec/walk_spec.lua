@@ -156,7 +156,7 @@ function client_methods:arrive(call)
   local delay = call.refused_for
   call.refused_for = nil
   self.refusals = self.refusals + 1
-  if call.pace:refused(call, self.now, delay) > 2 then
+  if call.pace:throttled(call, self.now, delay) > 2 then
     call.over, call.error = true, { kind = "rate_limit" }
   else
     call.resume_at = self.now + delay

@@ -168,13 +168,13 @@ function call_methods:retry_or_fail(fields, failure)
     or not retry.is_worthwhile(request.method, failure) then
     return self:fail(fields)
   end
-  local now, refusals = core.now(), 0
+  local now, throttled = core.now(), 0
   if self.pace and fields.status == 429 then
-    refusals = self.pace:refused(self, now, delay)
+    throttled = self.pace:throttled(self, now, delay)
   else
     self.failures = self.failures + 1
   end
-  if self.failures + refusals > request.max_retries then return self:fail(fields) end
+  if self.failures + throttled > request.max_retries then return self:fail(fields) end
   self:release()
   self.resume_at = now + delay
   self:event("retry", {

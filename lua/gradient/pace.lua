@@ -2,10 +2,10 @@
 --- them means all of them.
 ---
 --- The engine (call.lua and driver.lua) does four things for that: it sends no request before
---- `resume_at` (core.now), nor while `window` others are on their way; it counts the answers
---- in 2xx in `answered`; and it passes every 429 that would be tried again to `refused`, which says
---- as how many attempts of the call it counts. A call has three fields for it: `sent_at`;
---- `answered`, the count when the call was made; and `refusals`, which is `refused`'s own.
+--- `resume_at` (core.now), nor while `window` others are on their way; it counts the answers in 2xx
+--- in `answered`; and it passes every 429 that would be tried again to `throttled`, which says as
+--- how many attempts of the call it counts. A call has three fields for it: `sent_at`; `answered`,
+--- the count when the call was made; and `throttled`, which belongs to the function of that name.
 
 -- Seconds. A server whose own delay was too short is given more, and more again.
 local shortest_pause = 0.1
@@ -37,17 +37,17 @@ end
 ---@param call gradient.call
 ---@param now number  core.now()
 ---@param delay number  seconds
----@return integer refusals  of this call, in a row, during which nothing else came through
-function pace_methods:refused(call, now, delay)
+---@return integer  how often in a row this call was, while nothing else came through
+function pace_methods:throttled(call, now, delay)
   if call.sent_at >= self.slowed_at then
     self:slower()
     self.slowed_at, self.limit = now, self.window
   end
-  call.refusals = self.answered > call.answered and 0 or (call.refusals or 0) + 1
+  call.throttled = self.answered > call.answered and 0 or (call.throttled or 0) + 1
   call.answered = self.answered
-  local pause = math.max(delay, shortest_pause * call.refusals)
+  local pause = math.max(delay, shortest_pause * call.throttled)
   self.resume_at = math.max(self.resume_at, now + pause)
-  return call.refusals
+  return call.throttled
 end
 
 local pace = {}
