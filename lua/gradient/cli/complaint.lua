@@ -2,7 +2,7 @@
 
 local complaint = {}
 
--- What the library advises to its programs, in the words of the command.
+-- The library's advice to programs, in the words of the command.
 local advice = {
   { ", or the option 'token' of gradient%.client", "" },
   { "set allow_http", "say --allow-http" },

@@ -1,4 +1,4 @@
---- `wait` for programs on cqueues: only the calling coroutine waits, the loop goes on.
+--- `wait` for programs on cqueues: only the calling coroutine waits, and the loop goes on.
 --- http://www.25thandclement.com/~william/projects/cqueues.pdf (cqueues.poll, cqueue:cancel)
 
 local cqueues = require "cqueues"

@@ -1,5 +1,5 @@
---- `wait` for hosts that can put a coroutine to sleep, and watch no descriptors for it. While an
---- answer is on its way it looks for it every few milliseconds: that costs a little CPU, and up to
+--- `wait` for hosts that can put a coroutine to sleep, but cannot watch descriptors. While an
+--- answer is on its way, it looks for it every few milliseconds: that costs a little CPU, and up to
 --- `interval` for each round trip to the server.
 ---
 ---     local polling = require "gradient.wait.polling"

@@ -1,5 +1,5 @@
 --- `wait` for modules of Prosody, 0.12 or later: inside util.async (an HTTP request's handler, a
---- timer's task that starts a runner), only that one waits.
+--- runner that a timer's task starts), only the calling coroutine waits.
 --- https://prosody.im/doc/developers/util/async and /net/server
 
 local async = require "util.async"
@@ -7,7 +7,7 @@ local loop = require "gradient.wait.loop"
 local server = require "net.server"
 local timer = require "util.timer"
 
--- Only the default of the option "network_backend" watches for what it is told to.
+-- Only the default of the option "network_backend" watches for the events that it should.
 if server.get_backend() ~= "epoll" then
   return require "gradient.wait.polling"(async.sleep)
 end
