@@ -40,7 +40,7 @@ describe("the process of gradient-jobs", function()
     end)
 
     it("dies by SIGINT while its modules are still loaded", function()
-      for _, module in ipairs{ "gradient.core", "gradient.cli.list", "argparse" } do
+      for _, module in ipairs{ "gradient.core", "gradient.cli.list", "argparse", "cjson" } do
         local result = run({ "list" }, { terminal = terminal, prelude = ([[
           package.preload["%s"] = function()
             package.preload["%s"] = nil

@@ -2,7 +2,6 @@
 
 local arguments = require "gradient.cli.arguments"
 local complaint = require "gradient.cli.complaint"
-local gradient = require "gradient"
 local help = require "gradient.cli.help"
 local outputs = require "gradient.cli.output"
 local selection = require "gradient.cli.selection"
@@ -45,10 +44,12 @@ local function ca_file_of_environment()
   end
 end
 
+-- The module is loaded here, after lua-cjson: it would look for that itself, and take a Ctrl-C
+-- meanwhile for its absence.
 local function new_client(session)
   local parsed = session.parsed
   local format = selection.format(parsed)
-  local made, client = pcall(gradient.client, {
+  local made, client = pcall(require("gradient").client, {
     base_url = parsed.base_url, timeout = parsed.timeout, max_retries = parsed.max_retries,
     ca_file = parsed.ca_file or ca_file_of_environment(), proxy = parsed.proxy,
     allow_http = parsed.allow_http, keep_nulls = format == "json" or format == "jsonl",
