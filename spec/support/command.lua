@@ -65,9 +65,9 @@ local function compose(arguments, settings, directory)
   end
   if settings.terminal then
     local size = settings.terminal
-    local stty = ("stty cols %d rows %d -onlcr; mkfifo %s/resize;"
-      .. " { read columns; stty cols $columns </dev/tty; } <%s/resize & "):format(size.columns,
-      size.rows, directory, directory)
+    local stty = ("stty cols %d rows %d -onlcr; mkfifo %s/resize %s/resized;"
+      .. " { read columns; stty cols $columns </dev/tty; } <%s/resize >%s/resized & ")
+      :format(size.columns, size.rows, directory, directory, directory, directory)
     local inner, outer = errors, output
     if size.errors then inner, outer = output, (" >%s/errors"):format(directory) end
     line = "script -qec " .. quote(stty .. line .. inner) .. " /dev/null" .. outer
@@ -92,6 +92,7 @@ local function run(arguments, settings)
       end
     end, function(columns)
       shell.write(directory .. "/resize", columns .. "\n")
+      shell.read(directory .. "/resized") -- whose end is that of stty
     end)
   end
   local _, _, status = pipe:close()
