@@ -106,7 +106,8 @@ local function results(list)
   local lines = {}
   for position, result in ipairs(list) do
     local gap = result.description == "" and "" or ": "
-    lines[position] = type_html(result.type) .. gap .. prose(result.description)
+    local name = result.name and ("<b>%s</b> "):format(result.name) or ""
+    lines[position] = name .. type_html(result.type) .. gap .. prose(result.description)
   end
   return lines[2] and "<p>Returns<ol><li>" .. table.concat(lines, "<li>") .. "</ol>"
     or lines[1] and "<p>Returns " .. lines[1] or ""
