@@ -3,6 +3,7 @@
 local api = require "spec.support.api"
 local fixture = require "spec.support.fixture"
 local gradient = require "gradient"
+local mime = require "mime"
 local misuse = require "spec.support.misuse"
 local program = require "spec.support.program"
 local waiting = require "spec.support.waiting"
@@ -537,19 +538,24 @@ describe("client", function()
       for _, text in ipairs(texts) do assert.not_matches(token, text, 1, true) end
     end)
 
-    it("is not in the part of a body that an error keeps, wherever that is cut", function()
-      local client <close> = new()
-      for _, before in ipairs{ 0, 4090, 4096 - #token, 4096 - #token + 1, 4095 } do
-        local body = ("x"):rep(before) .. token .. ("y"):rep(5000)
-        server:script{ { status = 400, body = body }, { status = 200, body = body } }
-        for _ = 1, 2 do
-          local _, err = client.indexing_jobs.list()
-          assert.is_true(#err.body <= 4096, #err.body)
-          assert.is_true(#err.body >= 4000, #err.body)
-          assert.is_nil(err.body:find(token:sub(1, 4), 1, true))
+    for name, form in pairs{
+      [""] = token, [" in base64"] = (mime.b64(token)),
+      [" percent-encoded"] = (token:gsub("_", "%%5F")),
+    } do
+      it("is not in the part of a body that an error keeps, wherever it is cut" .. name, function()
+        local client <close> = new()
+        for _, before in ipairs{ 0, 4090, 4096 - #form, 4096 - #form + 1, 4095 } do
+          local body = ("x"):rep(before) .. form .. ("y"):rep(5000)
+          server:script{ { status = 400, body = body }, { status = 200, body = body } }
+          for _ = 1, 2 do
+            local _, err = client.indexing_jobs.list()
+            assert.is_true(#err.body <= 4096, #err.body)
+            assert.is_true(#err.body >= 4000, #err.body)
+            assert.is_nil(err.body:find(form:sub(1, 4), 1, true))
+          end
         end
-      end
-    end)
+      end)
+    end
 
     it("is not in the log", function()
       for _, level in ipairs{ "info", "debug" } do

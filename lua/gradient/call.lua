@@ -99,11 +99,10 @@ end
 -- The beginning of the body without the token and other secrets, also without a part of one that
 -- the limit cuts off.
 function call_methods:body_excerpt()
-  local margin = self.request.redact and max_error_body or math.max(0, self.client.token_length - 1)
-  local body = self.transfer:body(max_error_body + margin)
-  local is_cut = #body == max_error_body + margin
+  local body = self.transfer:body(2 * max_error_body)
+  local is_cut = #body == 2 * max_error_body
   body = self.redact(body)
-  return (is_cut and body:sub(1, -margin - 1) or body):sub(1, max_error_body)
+  return (is_cut and body:sub(1, -max_error_body - 1) or body):sub(1, max_error_body)
 end
 
 -- The message for an answer outside 2xx whose body is not the API's: most often a proxy's page.

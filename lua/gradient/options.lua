@@ -344,7 +344,7 @@ function options.read(given, level)
   local settings = {
     base_url = base_url or default_base_url, url = url,
     problem_kind = kind, problem = not token and token_problem or problem,
-    redact = redactor(token, proxy), token_length = token and #token or 0,
+    redact = redactor(token, proxy),
     timeout = checked.timeout or 60, connect_timeout = checked.connect_timeout or 5,
     total_timeout = checked.total_timeout or math.huge,
     max_retries = checked.max_retries or 2, max_body = checked.max_body or 64 * 1024 * 1024,
