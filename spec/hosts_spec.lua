@@ -32,7 +32,8 @@ describe("in a real host,", function()
     end
   end
 
-  -- While somebody waits for the page with the jobs, others get `quick`, and do not wait.
+  -- While somebody waits for the page with the jobs, others get `quick`, and do not wait. When there
+  -- are no jobs, the page says so by its status.
   local function serves(host, quick, expected)
     assert.equal(200, (host:get(quick))) -- a host may have things to do at first
     local answer = host:send("/jobs")
@@ -46,6 +47,8 @@ describe("in a real host,", function()
     local status, body = answer()
     assert.equal(200, status, body)
     assert.matches(five_jobs, body)
+    api:script{ { status = 404 } }
+    assert.equal(502, (host:get("/jobs")))
   end
 
   local function lighttpd(program)

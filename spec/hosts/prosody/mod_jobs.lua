@@ -6,7 +6,10 @@ local client = gradient.client{ wait = require "gradient.wait.prosody", timeout 
 local function list(event)
   event.response.headers.content_type = "text/plain"
   local page, err = client.indexing_jobs.list{ per_page = 5 }
-  if not page then return tostring(err) .. "\n" end
+  if not page then
+    event.response.status_code = 502
+    return tostring(err) .. "\n"
+  end
   local lines = {}
   for position, job in ipairs(page.jobs) do
     lines[position] = ("%s %s\n"):format(job.uuid, job.phase)
