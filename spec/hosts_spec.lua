@@ -32,8 +32,8 @@ describe("in a real host,", function()
     end
   end
 
-  -- While somebody waits for the page with the jobs, others get `quick`, and do not wait. When there
-  -- are no jobs, the page says so by its status.
+  -- While somebody waits for the page with the jobs, others get `quick`, and do not wait. When no
+  -- jobs can be had, the page says so by its status.
   local function serves(host, quick, expected)
     assert.equal(200, (host:get(quick))) -- a host may have things to do at first
     local answer = host:send("/jobs")
