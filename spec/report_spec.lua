@@ -219,6 +219,15 @@ describe("retrieve_report", function()
     must_keep_secret(told)
   end)
 
+  it("keeps a query without names secret, too, and headers that the URL asks for", function()
+    announce(place .. "?0123456789abcdefsosecret&response-content-type=text%2Fcsv")
+    storage:script{ { status = 403, body = "0123456789abcdefsosecret", headers = {
+      ["content-type"] = "text/csv" } } }
+    local _, err = new_client().indexing_jobs.retrieve_report(uuid)
+    must_keep_secret(err)
+    assert.equal("text/csv", err.headers["content-type"])
+  end)
+
   it("prints it in no log", function()
     serve({ status = 503, headers = { ["retry-after-ms"] = "1" } }, csv)
     local result = program.run([[

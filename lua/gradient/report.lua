@@ -16,11 +16,15 @@ local function mask_urls(text)
 end
 
 -- Patterns of the values of a URL's query, as they are there and as the other host may repeat them.
+-- Parameters such as response-content-type only ask for headers of the answer.
 local function secrets_of(url)
   local secrets = {}
-  for value in (url:match("%?(.*)") or ""):gmatch("=([^&#]+)") do
+  for parameter in (url:match("%?(.*)") or ""):gmatch("[^&#]+") do
+    local value = parameter:match("=(.*)") or parameter
     for _, form in ipairs{ value, options.percent_decoded(value) } do
-      if #form >= shortest_secret then secrets[#secrets + 1] = options.in_any_case(form) end
+      if #form >= shortest_secret and not parameter:find("^response%-") then
+        secrets[#secrets + 1] = options.in_any_case(form)
+      end
     end
   end
   return secrets
