@@ -91,6 +91,14 @@ describe("retrieve_report", function()
     assert.equal(0, #storage:requests())
   end)
 
+  it("says why the other host refuses it", function()
+    serve{ status = 403, headers = { ["content-type"] = "application/xml" }, body = "<?xml?><Error>"
+      .. "<Code>AccessDenied</Code><Message>Request has expired</Message></Error>" }
+    local _, err = new_client().indexing_jobs.retrieve_report(uuid)
+    assert.equal("permission_denied: Request has expired (HTTP 403, request " .. err.request_id
+      .. ")", tostring(err))
+  end)
+
   it("does not follow redirects", function()
     serve{ status = 302, body = "", headers = { location = place .. "?Signature=sosecret2" } }
     local text, err = new_client().indexing_jobs.retrieve_report(uuid)

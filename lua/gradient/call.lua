@@ -105,7 +105,8 @@ function call_methods:body_excerpt()
   return (is_cut and body:sub(1, -max_error_body - 1) or body):sub(1, max_error_body)
 end
 
--- The message for an answer outside 2xx whose body is not the API's: most often a proxy's page.
+-- The message for an answer outside 2xx whose body is not the API's: most often a proxy's page, or
+-- XML of the host that has the reports.
 local function default_message(status, headers, body)
   if status >= 300 and status < 400 and headers.location then
     return "the server redirects to " .. headers.location .. ", which is not followed"
@@ -113,6 +114,7 @@ local function default_message(status, headers, body)
   if body == "" then return "the server gave no reason" end
   local content_type = headers["content-type"] or ""
   local words = body:match("<[Tt][Ii][Tt][Ll][Ee]>%s*([^<]-)%s*<")
+    or body:match("<Message>%s*([^<]-)%s*</Message>")
     or content_type:find("^text/plain") and body:match("^%s*([^\r\n]+)")
   if words and words:find("%a") then return words:sub(1, 200) end
   return "the server gave no reason that can be read"
