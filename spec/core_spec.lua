@@ -371,36 +371,63 @@ describe("core", function()
       assert.equal(before - lent, waiting.open_descriptors())
     end)
 
-    it("harms no other transfer when a look-up finds no descriptors left", function()
-      local function limit(soft)
+    describe("that is short of descriptors", function()
+      local held, limit
+
+      before_each(function()
+        held, limit = {}, shell.must("prlimit --pid $PPID --nofile --output SOFT --noheadings")
+      end)
+
+      local function free_descriptors(count)
+        for _ = 1, count do
+          if held[1] then table.remove(held):close() end
+        end
+      end
+
+      local function set_limit(soft)
         assert(os.execute(("prlimit --pid $PPID --nofile=%s:"):format(soft)))
       end
-      local former = shell.must("prlimit --pid $PPID --nofile --output SOFT --noheadings")
-      local held <close> = setmetatable({}, { __close = function(all)
-        for _, file in ipairs(all) do file:close() end
-        limit(tonumber(former) or "unlimited")
-      end })
-      for free = 1, 8 do
-        server:script{ { delay = 0.1 } }
-        local transfer = send{ fresh = true }
+
+      after_each(function()
+        free_descriptors(#held)
+        set_limit(tonumber(limit) or "unlimited")
+      end)
+
+      -- Takes all descriptors that there are.
+      local function take_descriptors()
+        set_limit(waiting.open_descriptors() + 20)
         repeat
-          client:wait(0.01)
-          client:step()
-        until server:connections().requests == free
-        limit(waiting.open_descriptors() + 20)
-        local file
-        repeat
-          file = io.open "/dev/null"
+          local file = io.open "/dev/null"
           held[#held + 1] = file
         until not file
-        for _ = 1, free do table.remove(held):close() end
-        local other = client:send{ url = "http://name.invalid/" }
-        client:step()
-        client:lend{ other }:close()
-        assert.equal(200, (finish(transfer)))
-        assert.equal("connection", select(2, finish(other)))
-        while held[1] do table.remove(held):close() end
       end
+
+      it("harms no other transfer when a look-up finds none", function()
+        for free = 1, 8 do
+          server:script{ { delay = 0.1 } }
+          local transfer = send{ fresh = true }
+          repeat
+            client:wait(0.01)
+            client:step()
+          until server:connections().requests == free
+          take_descriptors()
+          free_descriptors(free)
+          local other = client:send{ url = "http://name.invalid/" }
+          client:step()
+          client:lend{ other }:close()
+          assert.equal(200, (finish(transfer)))
+          assert.equal("connection", select(2, finish(other)))
+          free_descriptors(#held)
+        end
+      end)
+
+      it("closes a stale connection before it makes a new one", function()
+        assert.equal(200, (finish(send())))
+        server:drop()
+        server:await{ open = 0 }
+        take_descriptors()
+        assert.equal(200, (finish(send())))
+      end)
     end)
 
     it("takes back what was lent when the borrower is collected", function()

@@ -677,20 +677,20 @@ static int is_unsound(struct client *c, const struct pool *pool) {
   return ready > 0;
 }
 
-/* The pool for the next request; NULL when none can be opened. */
+/* The pool for the next request; NULL when none can be opened. Connections that are not sound are
+** closed first, since descriptors may be short. */
 static struct pool *find_pool(struct client *c) {
   struct pool **at;
-  sweep(c);
-  for (at = &c->pools; *at != NULL; at = &(*at)->next) {
-    struct pool *pool = *at;
-    if (has_room(pool)) {
-      pool->retired = is_unsound(c, pool);
-      if (!pool->retired)
-        return pool;
-    }
+  for (;;) {
+    sweep(c);
+    for (at = &c->pools; *at != NULL && !has_room(*at); at = &(*at)->next)
+      ;
+    if (*at == NULL)
+      *at = open_pool(c);
+    if (*at == NULL || !is_unsound(c, *at))
+      return *at;
+    (*at)->retired = 1;
   }
-  *at = open_pool(c);
-  return *at;
 }
 
 /* In a forked child the connections are still the parent's: a last message of TLS or HTTP/2 on them
