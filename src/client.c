@@ -60,12 +60,12 @@ struct watch {
   struct watch *next_owned;      /* the next one of that transfer */
   struct watch *previous, *next; /* in one of the pool's lists */
   int fd;                        /* as libcurl, or the client, knows it */
-  int out;                       /* what is lent: `fd`, or a duplicate of it; -1: there is none */
-  int loans;                     /* that hold it: an event loop watches it */
-  short events;                  /* POLLIN | POLLOUT: what libcurl waits for; 0 while idle */
-  int ours;                      /* opened by open_socket: it is closed by close_socket */
-  int common;                    /* libcurl watches it for itself, not for one transfer */
-  int multiplexed;               /* HTTP/2: frames may come while it is idle */
+  int out;         /* what is lent: `fd`, or a duplicate of libcurl's; -1: none so far */
+  int loans;       /* that hold it: an event loop watches it */
+  short events;    /* POLLIN | POLLOUT: what libcurl waits for; 0 while idle */
+  int ours;        /* opened by open_socket: it is closed by close_socket */
+  int common;      /* libcurl watches it for itself, not for one transfer */
+  int multiplexed; /* HTTP/2: frames may come while it is idle */
 };
 
 /* some connections */
@@ -245,9 +245,15 @@ static struct watch *add_watch(struct client *c, struct pool *pool, int fd) {
   return w;
 }
 
+static void free_watch(struct watch *w) {
+  if (w->out != -1)
+    close(w->out);
+  free(w);
+}
+
 /* Removes a watch that the client and libcurl no longer need. While an event loop watches it, it
 ** stays open, so that no new socket gets its number; the end of the connection wakes the loop,
-** which then gives it back. Else `out` is closed here, unless it is libcurl's. */
+** which then gives it back. */
 static void remove_watch(struct watch *w) {
   int is_own = w->client->process == getpid(); /* a forked child must not end its parent's */
   disown_watch(w);
@@ -257,14 +263,10 @@ static void remove_watch(struct watch *w) {
   w->client->by_fd[w->fd] = NULL;
   w->client->watches--;
   w->client = NULL;
-  if (w->loans > 0) {
-    if (is_own)
-      (void)shutdown(w->out, SHUT_RDWR);
-  } else {
-    if (w->out != -1 && (w->ours || w->out != w->fd))
-      close(w->out);
-    free(w);
-  }
+  if (w->loans == 0)
+    free_watch(w);
+  else if (is_own)
+    (void)shutdown(w->out, SHUT_RDWR);
 }
 
 /* ---- libcurl's callbacks: no Lua in here ---- */
@@ -316,8 +318,7 @@ static struct transfer *transfer_of(CURL *easy) {
 }
 
 /* CURLMOPT_SOCKETFUNCTION: what libcurl waits for from now on. A descriptor that it opened itself
-** (for a name look-up) it also closes itself, so a duplicate of it is lent; or nothing, when
-** descriptors are short, so that a step finds out a little later. */
+** (for a name look-up) it also closes itself, so only a duplicate of it may be lent. */
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *unused) {
   struct pool *pool = userdata;
   struct watch *w = find_watch(pool->client, fd);
@@ -334,7 +335,7 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, 
     w = add_watch(pool->client, pool, fd);
     if (w == NULL)
       return -1;
-    w->out = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    w->out = -1;
   }
   owner = transfer_of(easy);
   set_common(w, owner == NULL);
@@ -495,7 +496,6 @@ static void open_wake(struct client *c) {
     close(ends[1]);
     return;
   }
-  c->wake->ours = 1;
   c->wake->events = POLLIN;
   c->process = getpid();
   c->wake_writer = ends[1];
@@ -610,7 +610,8 @@ static struct pool *open_pool(struct client *c) {
 static void forget_watches(struct watch *w) {
   while (w != NULL) {
     struct watch *next = w->next;
-    w->ours = 0; /* that number is not open any more */
+    if (w->ours)
+      w->out = -1; /* that number is not open any more */
     remove_watch(w);
     w = next;
   }
@@ -701,8 +702,7 @@ static void disown_sockets(struct client *c) {
     return;
   null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (fd = 0; fd < c->fds; fd++)
-    if (c->by_fd[fd] != NULL && c->by_fd[fd]->ours && c->by_fd[fd] != c->wake &&
-        (null == -1 || dup2(null, fd) == -1))
+    if (c->by_fd[fd] != NULL && c->by_fd[fd]->ours && (null == -1 || dup2(null, fd) == -1))
       close(fd);
   if (null != -1)
     close(null);
@@ -857,7 +857,11 @@ static struct transfer *lent_transfer(const struct loan *loan, size_t i) {
   return loan->items[loan->watches + i];
 }
 
+/* Adds a watch to the loan; not when descriptors are short, so that a step finds out a little
+** later. */
 static void lend_watch(struct loan *loan, struct watch *w) {
+  if (w->out == -1)
+    w->out = fcntl(w->fd, F_DUPFD_CLOEXEC, 0);
   if (w->out == -1)
     return;
   loan->items[loan->watches++] = w;
@@ -882,10 +886,8 @@ static int loan_close(lua_State *L) {
   for (i = 0; i < loan->watches; i++) {
     struct watch *w = loan->items[i];
     w->loans--;
-    if (w->loans == 0 && w->client == NULL) {
-      close(w->out);
-      free(w);
-    }
+    if (w->loans == 0 && w->client == NULL)
+      free_watch(w);
   }
   return 0;
 }
