@@ -208,7 +208,7 @@ describe("gradient-jobs", function()
         end)
       end
       assert.same(uuids_of_outcome("failed", "partial"),
-        uuids_of(print_of{ "list", "--outcome", "failed,partial" }))
+        uuids_of(print_of{ "list", "--outcome", "failed, partial" }))
       assert.same(uuids_of_outcome "no_changes",
         uuids_of(print_of{ "list", "--outcome", "no-changes" }))
       assert.same(uuids_where(function(job) return job.status == gradient.status.PARTIAL end),
@@ -219,6 +219,7 @@ describe("gradient-jobs", function()
       local middle = times[#times // 2]
       local since = os.date("!%Y-%m-%dT%H:%M:%SZ", middle)
       assert.equal(#times - #times // 2 + 1, #uuids_of(print_of{ "list", "--since", since }))
+      assert.equal(#times, #uuids_of(print_of{ "list", "--since", "999999999999999999d" }))
       local before = times[#times // 2 - 1]
       local seconds = ("%ds"):format(os.time() - (before + middle) // 2)
       assert.equal(#times - #times // 2 + 1, #uuids_of(print_of{ "list", "--since", seconds }))

@@ -38,7 +38,7 @@ end
 -- Items with commas between them.
 local function split(text)
   local items = {}
-  for item in (text .. ","):gmatch("([^,]*),") do items[#items + 1] = item end
+  for item in (text .. ","):gmatch "%s*([^,]-)%s*," do items[#items + 1] = item end
   return items
 end
 
@@ -106,7 +106,7 @@ end
 --- A moment of the past, as seconds since the epoch: "2h" ago, a date, a date-time.
 function values.since(text)
   local amount, unit = text:match("^(%d+)([smhdw])$")
-  if amount then return os.time() - tonumber(amount) * units[unit] end
+  if amount then return os.time() - tonumber(amount .. ".0") * units[unit] end
   local seconds = local_time(text) or timestamp(text)
   if seconds then return seconds end
   return nil, ("--since must be a time such as 2h, 3d, 2026-08-01, '2026-08-01 18:00' or"
