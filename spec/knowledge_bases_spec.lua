@@ -88,7 +88,7 @@ describe("knowledge bases", function()
       "unknown parameter 'perpage' (expected page, per_page)")
     misuse.raises(function() bases.each{ knowledge_base_uuid = "x" } end,
       "unknown parameter 'knowledge_base_uuid' (expected page, per_page)")
-    misuse.raises(function() bases:list() end, "this is called with a dot, not with a colon")
+    misuse.raises(function() bases:list() end, "call this with a dot, not with a colon")
     misuse.raises(function() bases.find("") end,
       "the name must be a non-empty string, not an empty string")
     misuse.raises(function() bases.data_sources.list() end,

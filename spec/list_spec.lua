@@ -409,13 +409,13 @@ describe("list", function()
     end)
   end)
   it("called with a colon says so at the caller's line", function()
-    local complaint = "this is called with a dot, not with a colon"
+    local complaint = "call this with a dot, not with a colon"
     misuse.raises(function() jobs:list() end, complaint)
     misuse.raises(function() jobs:each{ per_page = 5 } end, complaint)
     misuse.raises(function() jobs:retrieve("a") end, complaint)
     misuse.raises(function() jobs:create{} end, complaint)
     misuse.raises(function() gradient:client{} end, complaint)
-    misuse.raises(function() client.close() end, "close is called with a colon: client:close()")
+    misuse.raises(function() client.close() end, "call close with a colon: client:close()")
   end)
 
   it("does not take a wait that comes back too late for a server that is too slow", function()

@@ -213,9 +213,9 @@ end
 function call_methods:lateness()
   local request = self.request
   if self.total_left <= 0 then
-    return ("no whole answer within %g seconds"):format(request.total_timeout)
+    return ("no complete answer within %g seconds"):format(request.total_timeout)
   elseif self.left <= 0 then
-    return ("no whole answer within %g seconds"):format(request.timeout)
+    return ("no complete answer within %g seconds"):format(request.timeout)
   end
   return ("no connection within %g seconds"):format(self.connect_timeout)
 end

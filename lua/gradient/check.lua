@@ -29,7 +29,7 @@ local function check_dot(value, level)
   local metatable = getmetatable(value)
   local name = type(metatable) == "table" and metatable.__name
   if type(name) == "string" and name:find("^gradient") then
-    error("this is called with a dot, not with a colon", level + 1)
+    error("call this with a dot, not with a colon", level + 1)
   end
 end
 

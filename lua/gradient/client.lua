@@ -55,7 +55,7 @@ end
 --- optional: a client that is no longer used is garbage, and collected. It may be called again.
 function client_methods:close()
   if getmetatable(self) ~= client_metatable then
-    error("close is called with a colon: client:close()", 2)
+    error("call close with a colon: client:close()", 2)
   end
   self.closed = true
   self.core:close()
