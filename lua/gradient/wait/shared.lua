@@ -35,9 +35,11 @@ return function(watch)
     local wanted = (watcher.readers > 0 and "r" or "") .. (watcher.writers > 0 and "w" or "")
     if wanted == watcher.events then return end
     if watcher.stop then watcher.stop() end
-    watcher.events = wanted
-    watchers[fd] = wanted ~= "" and watcher or nil
-    watcher.stop = watchers[fd] and watch(fd, wanted, function() wake_next(watcher) end)
+    watchers[fd], watcher.events, watcher.stop = nil, "", nil
+    if wanted ~= "" then
+      watcher.stop = watch(fd, wanted, function() wake_next(watcher) end)
+      watchers[fd], watcher.events = watcher, wanted
+    end
   end
 
   return function(fd, events, wake)
