@@ -227,8 +227,8 @@ describe("retry", function()
       end
     end)
 
-    local function http_date(seconds)
-      return os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds)
+    local function http_date(seconds, now)
+      return os.date("!%a, %d %b %Y %H:%M:%S GMT", (now or os.time()) + seconds)
     end
 
     -- A server may have the wrong time: the times that it names count by its own clock.
@@ -236,18 +236,19 @@ describe("retry", function()
       right = 0, ["five minutes fast"] = 300, ["five minutes slow"] = -300,
     } do
       it("is the time until the date of retry-after, by a clock that is " .. name, function()
+        local now = os.time()
         assert.equal(20, delay_after{ status = 503, headers = {
-          date = http_date(offset), ["retry-after"] = http_date(offset + 20) } })
+          date = http_date(offset, now), ["retry-after"] = http_date(offset + 20, now) } })
         assert_backoff({ 0.5 }, { delay_after{ status = 503, headers = {
           date = http_date(offset), ["retry-after"] = http_date(offset - 1) } } })
       end)
 
       it("is the time until ratelimit-reset for a 429 that says nothing else, by a clock that is "
         .. name, function()
-        local headers = { date = http_date(offset),
-          ["ratelimit-reset"] = tostring(os.time() + offset + 20) }
-        local delay = delay_after{ status = 429, headers = headers }
-        assert.is_true(delay >= 19 and delay <= 21, delay) -- the second may have changed
+        local now = os.time()
+        local headers = { date = http_date(offset, now),
+          ["ratelimit-reset"] = tostring(now + offset + 20) }
+        assert.equal(20, delay_after{ status = 429, headers = headers })
         assert_backoff({ 0.5 }, { delay_after{ status = 503, headers = headers } })
       end)
     end
@@ -297,7 +298,7 @@ describe("retry", function()
       assert.equal(2, response.attempts)
       assert.is_true(response.elapsed >= 0.06, response.elapsed)
       local requests = server:requests()
-      assert.is_true(requests[2].received - requests[1].answered >= 0.059)
+      assert.is_true(requests[2].received - requests[1].received >= 0.06)
     end)
   end)
 
