@@ -60,12 +60,12 @@ struct watch {
   struct watch *next_owned;      /* the next one of that transfer */
   struct watch *previous, *next; /* in one of the pool's lists */
   int fd;                        /* as libcurl, or the client, knows it */
-  int out;         /* what is lent: `fd`, or a duplicate of libcurl's; -1: none so far */
-  int loans;       /* that hold it: an event loop watches it */
-  short events;    /* POLLIN | POLLOUT: what libcurl waits for; 0 while idle */
-  int ours;        /* opened by open_socket: it is closed by close_socket */
-  int common;      /* libcurl watches it for itself, not for one transfer */
-  int multiplexed; /* HTTP/2: frames may come while it is idle */
+  int out;                       /* what is lent: `fd`, or a duplicate; -1: none so far */
+  int loans;                     /* that hold it: an event loop watches it */
+  short events;                  /* POLLIN | POLLOUT: what libcurl waits for; 0 while idle */
+  int ours;                      /* opened by open_socket: it is closed by close_socket */
+  int common;                    /* libcurl watches it for itself, not for one transfer */
+  int multiplexed;               /* HTTP/2: frames may come while it is idle */
 };
 
 /* some connections */

@@ -181,7 +181,7 @@ static const luaL_Reg functions[] = {
 ** look-ups, and the TLS library has handlers for the process's end. */
 static void stay_loaded(void) {
   Dl_info self;
-  if (dladdr(functions, &self) && self.dli_fname)
+  if (dladdr(functions, &self) && self.dli_fname != NULL)
     (void)dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 

@@ -17,7 +17,7 @@
 
 #include "host.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t number, size_t size);
@@ -94,11 +94,11 @@ static void *lua_allocate(void *unused, void *block, size_t old_size, size_t siz
     __real_free(block);
     return NULL;
   }
-  if (block && size <= old_size) /* Lua relies on it that a block can always shrink */
+  if (block != NULL && size <= old_size) /* Lua relies on it that a block can always shrink */
     return __real_realloc(block, size);
   if (refuses(OF_LUA))
     return NULL;
-  return block ? __real_realloc(block, size) : counted(OF_LUA, __real_malloc(size));
+  return block != NULL ? __real_realloc(block, size) : counted(OF_LUA, __real_malloc(size));
 }
 
 static void *curl_malloc(size_t size) {
@@ -112,7 +112,7 @@ static void *curl_calloc(size_t count, size_t size) {
 static void *curl_realloc(void *block, size_t size) {
   if (refuses(OF_LIBCURL))
     return NULL;
-  return block ? __real_realloc(block, size) : counted(OF_LIBCURL, __real_malloc(size));
+  return block != NULL ? __real_realloc(block, size) : counted(OF_LIBCURL, __real_malloc(size));
 }
 
 /*
@@ -151,7 +151,7 @@ void *__wrap_calloc(size_t number, size_t size) {
 void *__wrap_realloc(void *block, size_t size) {
   if (refuses(OF_CORE))
     return NULL;
-  return block ? __real_realloc(block, size) : counted(OF_CORE, __real_malloc(size));
+  return block != NULL ? __real_realloc(block, size) : counted(OF_CORE, __real_malloc(size));
 }
 
 void __wrap_free(void *block) {
@@ -167,16 +167,16 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
   struct {
     struct addrinfo info;
     struct sockaddr_in address;
-  } *found = __real_calloc(1, sizeof *found);
+  } *found = __real_calloc(1, sizeof(*found));
   (void)node;
-  if (!found)
+  if (found == NULL)
     return EAI_MEMORY;
   found->address.sin_family = AF_INET;
   found->address.sin_port = htons((unsigned short)(service ? atoi(service) : 0));
   found->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   found->info.ai_family = AF_INET;
   found->info.ai_socktype = hints ? hints->ai_socktype : SOCK_STREAM;
-  found->info.ai_addrlen = sizeof found->address;
+  found->info.ai_addrlen = sizeof(found->address);
   found->info.ai_addr = (struct sockaddr *)&found->address;
   *result = &found->info;
   return 0;
@@ -260,13 +260,13 @@ static void note_outcome(const char *name, size_t kind) {
   size_t i = 0;
   while (i < COUNT(outcomes) - 1 && outcomes[i].name[0] && strcmp(outcomes[i].name, name) != 0)
     i++;
-  snprintf(outcomes[i].name, sizeof outcomes[i].name, "%s", name);
+  snprintf(outcomes[i].name, sizeof(outcomes[i].name), "%s", name);
   outcomes[i].times[kind]++;
 }
 
 static lua_State *open_state(const char *port) {
   lua_State *L = lua_newstate(lua_allocate, NULL);
-  if (!L)
+  if (L == NULL)
     host_fail("no lua_State");
   host_open(L);
   host_load(L, program);
@@ -351,7 +351,7 @@ static void torture_all(const char *port, const char *name, size_t k) {
 static int torture_load(size_t n) {
   size_t blocks = count_blocks(OF_LUA), requests;
   lua_State *L = lua_newstate(lua_allocate, NULL);
-  if (!L)
+  if (L == NULL)
     host_fail("no lua_State");
   lua_pushcfunction(L, luaopen_gradient_core);
   lua_pushvalue(L, -1);

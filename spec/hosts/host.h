@@ -24,7 +24,7 @@ int luaopen_gradient_core(lua_State *L) __attribute__((weak));
 /* Opens the libraries, and makes a linked core known to `require`. Raises memory errors. */
 static inline void host_open(lua_State *L) {
   luaL_openlibs(L);
-  if (!luaopen_gradient_core)
+  if (luaopen_gradient_core == NULL)
     return;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_gradient_core);
@@ -48,7 +48,7 @@ static inline void host_load(lua_State *L, const char *program) {
 static inline int host_wait(lua_State *L) {
   struct pollfd polled[32];
   lua_Integer i, count = luaL_len(L, 1);
-  luaL_argcheck(L, count <= (lua_Integer)(sizeof polled / sizeof *polled), 1, "too many");
+  luaL_argcheck(L, count <= (lua_Integer)(sizeof(polled) / sizeof(*polled)), 1, "too many");
   for (i = 0; i < count; i++) {
     const char *events;
     lua_geti(L, 1, i + 1);

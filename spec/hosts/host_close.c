@@ -10,7 +10,7 @@
 
 #include "host.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 #define STATES 20
 
@@ -127,7 +127,7 @@ static const char *const endings[] = {"nothing",    "client",  "core",
 
 static lua_State *open_state(const char *url, const char *ca_file) {
   lua_State *L = luaL_newstate();
-  if (!L)
+  if (L == NULL)
     host_fail("no lua_State");
   host_open(L);
   host_load(L, program);
@@ -149,7 +149,7 @@ static void call(lua_State *L, const char *group, const char *name) {
 static int open_descriptors(void) {
   int count = 0;
   DIR *directory = opendir("/proc/self/fd");
-  if (!directory)
+  if (directory == NULL)
     host_fail("no /proc/self/fd");
   while (readdir(directory))
     count++;

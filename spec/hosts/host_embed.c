@@ -63,7 +63,7 @@ static void resume(struct task *task, int count) {
 static void add_fds(struct task *task, struct pollfd **polled, nfds_t *count) {
   lua_State *thread = task->thread;
   lua_Integer i, more = luaL_len(thread, -2);
-  *polled = realloc(*polled, (*count + (nfds_t)more + 1) * sizeof **polled);
+  *polled = realloc(*polled, (*count + (nfds_t)more + 1) * sizeof(**polled));
   if (!*polled)
     abort();
   task->first = *count;

@@ -13,7 +13,7 @@
 
 #include "host.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 static const char *const program =
     "local url, ca_file, poll = ...\n"
@@ -88,12 +88,12 @@ static int holds(const struct sockets *sockets, const char *name) {
 static void get_sockets(struct sockets *sockets) {
   const struct dirent *entry;
   DIR *directory = opendir("/proc/self/fd");
-  if (!directory)
+  if (directory == NULL)
     host_fail("no /proc/self/fd");
   sockets->count = 0;
   while ((entry = readdir(directory)) != NULL && sockets->count < COUNT(sockets->names)) {
     char *name = sockets->names[sockets->count];
-    ssize_t length = readlinkat(dirfd(directory), entry->d_name, name, sizeof *sockets->names - 1);
+    ssize_t length = readlinkat(dirfd(directory), entry->d_name, name, sizeof(*sockets->names) - 1);
     if (length < 0)
       continue;
     name[length] = 0;
@@ -157,7 +157,7 @@ int main(int argc, char **argv) {
   struct sockets sockets;
   lua_State *L = luaL_newstate();
   get_sockets(&inherited);
-  if (argc < 2 || !L)
+  if (argc < 2 || L == NULL)
     host_fail("usage: host_fork URL [CA_FILE]");
   host_open(L);
   host_load(L, program);

@@ -55,7 +55,7 @@ static pthread_barrier_t start;
 static void *work(void *argument) {
   struct worker *worker = argument;
   lua_State *L = luaL_newstate();
-  if (!L)
+  if (L == NULL)
     host_fail("no lua_State");
   host_open(L);
   host_load(L, program);

@@ -12,7 +12,7 @@ int luaopen_poll(lua_State *L);
 
 static short events_of(const char *names) {
   short events = 0;
-  for (; *names; names++)
+  for (; *names != '\0'; names++)
     events = (short)(events | (*names == 'r' ? POLLIN : POLLOUT));
   return events;
 }
