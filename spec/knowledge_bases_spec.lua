@@ -295,6 +295,17 @@ describe("knowledge bases", function()
       assert.equal("", sent.body)
     end)
 
+    it("may not be there, which an answer may say by leaving it out", function()
+      for _, answer in ipairs{ { status = 404 }, { status = 200, body = "{}" },
+        { status = 200, body = '{"indexing_info":null}' } } do
+        server:script{ answer }
+        local info, err = schedules.retrieve(uuid)
+        assert.is_nil(info)
+        assert.equal("not_found", err.kind)
+        assert.equal(answer.status, err.status)
+      end
+    end)
+
     local function create(fields)
       local params = { knowledge_base_uuid = uuid, time = "18:00", days = { 1 } }
       for name, value in pairs(fields) do params[name] = value end

@@ -29,6 +29,7 @@ scheduled_indexing.create = {
 scheduled_indexing.retrieve = {
   method = "GET", path = "v2/gen-ai/scheduled-indexing/knowledge-base/{knowledge_base_uuid}",
   member = "indexing_info", opener = "{", identity = "knowledge_base_uuid",
+  absent = { kind = "not_found", message = "the knowledge base has no schedule" },
 }
 
 scheduled_indexing.delete = {

@@ -445,7 +445,7 @@ local scheduled_indexing = {}
 ---@return gradient.response|gradient.error response
 function scheduled_indexing.create(params, options) end
 
---- When a knowledge base is indexed.
+--- When a knowledge base is indexed. An error of kind not_found when it has no schedule.
 ---@param knowledge_base_uuid string
 ---@param options? gradient.call_options
 ---@return { indexing_info: gradient.indexing_info }? answer
