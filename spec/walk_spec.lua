@@ -331,12 +331,12 @@ local function walk(seed)
   if is_promised then
     for item in pairs(client.list.lasting) do assert(seen[item], item .. " is lost") end
   end
-  -- A list that stands still takes one request a page; one that changes five at the most, or twelve
-  -- if it does so with each answer.
+  -- A list that stands still takes one request a page; one that shrinks all the time nine at the
+  -- most, or twelve if it does so with each answer.
   if world.total and not client.is_too_fast and not world.trips and client.refusals == 0 then
     local pages = math.max(1, math.ceil(client.list.created / page_size))
     local most = client.changes == 0 and pages + 1
-      or (world.in_step and 12 or 5) * pages + 2 * world.prefetch
+      or (world.in_step and 12 or 9) * pages + 2 * world.prefetch
     assert(client.requests <= most, ("%d requests for %d pages"):format(client.requests, pages))
   end
   return is_promised
