@@ -31,7 +31,7 @@
 
 /* Steps that libcurl wants at once are taken at once, but at most so many in a row, and none after
 ** so many bytes of answers: an event loop has other things to do. The last step may bring 3.2 MB
-** more, because libcurl fills its buffer up to 100 times in one. */
+** more, because libcurl fills its buffer up to 100 times in one; of a compressed answer, max_body. */
 #define MAX_EAGER_STEPS 8
 #define MAX_EAGER_BYTES ((size_t)1024 * 1024)
 
@@ -913,6 +913,23 @@ static int loan_fds(lua_State *L) {
   return 1;
 }
 
+/* Puts into the loan what the selected transfers wait for, at most `room` descriptors. */
+static void fill_loan(struct loan *loan, size_t room, struct client *c, const struct selection *s) {
+  size_t i, n = collect(c, s);
+  loan->client = c;
+  for (i = 0; i < n && loan->watches < room; i++)
+    lend_watch(loan, find_watch(c, c->polled[i].fd));
+  if (c->wake != NULL && loan->watches < room)
+    lend_watch(loan, c->wake);
+  while ((lua_Integer)loan->transfers < s->count) {
+    struct transfer *t = selected(s, (lua_Integer)loan->transfers + 1);
+    loan->items[loan->watches + loan->transfers++] = t;
+    t->waiters++;
+    if (t->easy == NULL) /* it ended just now, by a finalizer's step */
+      announce(c, t);
+  }
+}
+
 /* client:lend([transfers]) → loan
 ** What to wait for before the next step: the sockets of these transfers (a sequence; all without
 ** one), and a pipe that tells when one of them has ended during another's step. None of the
@@ -921,7 +938,7 @@ static int client_lend(lua_State *L) {
   struct client *c = check_client(L);
   struct selection s = select_transfers(L, c, 2);
   struct loan *loan;
-  size_t i, n, room, transfers = s.count > 0 ? (size_t)s.count : 0;
+  size_t i, room, transfers = s.count > 0 ? (size_t)s.count : 0;
   disown_sockets(c);
   if (!c->closed)
     open_wake(c);
@@ -941,20 +958,8 @@ static int client_lend(lua_State *L) {
   if (c->closed) /* perhaps by a finalizer, while memory was allocated */
     return 1;
   s = select_transfers(L, c, s.count == -1 ? 5 : 3); /* nothing raises from here on */
-  loan->client = c;
-  n = collect(c, &s);
+  fill_loan(loan, room, c, &s);
   unselect(c, &s);
-  for (i = 0; i < n && loan->watches < room; i++)
-    lend_watch(loan, find_watch(c, c->polled[i].fd));
-  if (c->wake != NULL && loan->watches < room)
-    lend_watch(loan, c->wake);
-  for (; loan->transfers < transfers; loan->transfers++) {
-    struct transfer *t = selected(&s, (lua_Integer)loan->transfers + 1);
-    loan->items[loan->watches + loan->transfers] = t;
-    t->waiters++;
-    if (t->easy == NULL) /* it ended just now, by a finalizer's step */
-      announce(c, t);
-  }
   return 1;
 }
 
