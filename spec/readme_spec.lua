@@ -160,7 +160,7 @@ describe("README.md", function()
   -- Every line is a target of the Makefile, and a comment.
   local function must_be_targets(block)
     for line in block.text:gmatch("[^\n]+") do
-      shell.must("make -n %s", assert(line:match("^make (%w+) +#"), line))
+      shell.must("grep -q '^%s:' Makefile", assert(line:match("^make ([%w-]+) +#"), line))
     end
   end
 
